@@ -1,0 +1,46 @@
+package plimsoll
+
+import "time"
+
+// ChangeKind is what happened.
+type ChangeKind string
+
+// The kinds of change. History is a fold over them.
+const (
+	ChangeTag        ChangeKind = "tag"        // a tag is new or points elsewhere
+	ChangeGone       ChangeKind = "gone"       // a tag is gone, by two complete listings or the registry's word
+	ChangeInventory  ChangeKind = "inventory"  // an image's inventory is new or its coverage changed
+	ChangeCoverage   ChangeKind = "coverage"   // a tag could not be read, or can be again
+	ChangeSweep      ChangeKind = "sweep"      // a sweep ended
+	ChangeScope      ChangeKind = "scope"      // the registries or their patterns changed
+	ChangeGeneration ChangeKind = "generation" // advisories
+	ChangePolicy     ChangeKind = "policy"
+	ChangeReport     ChangeKind = "report"
+)
+
+// Change is one entry of the change log.
+type Change struct {
+	Kind       ChangeKind `json:"kind"`
+	Repository string     `json:"repository,omitempty"`
+	Tag        string     `json:"tag,omitempty"`
+	Digest     Digest     `json:"digest,omitempty"`
+	Previous   Digest     `json:"previous,omitempty"`
+	Ref        *Ref       `json:"ref,omitempty"`     // the tag's whole new state, for tag, inventory and coverage
+	Subject    string     `json:"subject,omitempty"` // generation id, policy digest, report period, sweep slot
+	Text       string     `json:"text,omitempty"`
+}
+
+// ChangeBatch is one object of the change log: changes of one stream that were made together.
+type ChangeBatch struct {
+	Stream   string    `json:"stream"`   // registry id, "advisories" or "decisions"
+	Sequence int64     `json:"sequence"` // from 1, without gaps
+	Time     time.Time `json:"time"`
+	Actor    string    `json:"actor"` // "sweep", "push", "scan", or the name of a token
+	Changes  []Change  `json:"changes"`
+}
+
+// Streams beside one for each registry.
+const (
+	StreamAdvisories = "advisories"
+	StreamDecisions  = "decisions"
+)

@@ -1,0 +1,65 @@
+package plimsoll
+
+// Policy is a set of rules over an image, as YAML. Its digest names it in every verdict.
+type Policy struct {
+	Name        string `json:"name" yaml:"name"`
+	Version     int    `json:"version" yaml:"version"`
+	Description string `json:"description,omitempty" yaml:"description"`
+	// Target is the share of active images, in percent, that should pass: the mark on the load line.
+	Target float64 `json:"target" yaml:"target"`
+	// Requires lists the analysers whose reading must be complete for a pass.
+	Requires []string `json:"requires" yaml:"requires"`
+	Rules    []Rule   `json:"rules" yaml:"rules"`
+	Digest   Digest   `json:"digest" yaml:"-"`
+}
+
+// Rule is one condition. Findings that meet every condition given violate it.
+type Rule struct {
+	ID   string `json:"id" yaml:"id"`
+	Text string `json:"text" yaml:"text"` // what it asks for, one sentence
+	// Then is fail or warn.
+	Then     VerdictState `json:"then" yaml:"then"`
+	Severity []Severity   `json:"severity,omitempty" yaml:"severity"` // any of these; empty: all
+	Fixable  *bool        `json:"fixable,omitempty" yaml:"fixable"`   // a fix is known, or is not
+}
+
+// VerdictState is pass, warn, fail, or unknown.
+type VerdictState string
+
+// The verdicts.
+const (
+	VerdictPass    VerdictState = "pass"
+	VerdictWarn    VerdictState = "warn"
+	VerdictFail    VerdictState = "fail"
+	VerdictUnknown VerdictState = "unknown"
+)
+
+// Rank orders verdicts as lists show them: fail, unknown, warn, pass.
+func (v VerdictState) Rank() int {
+	switch v {
+	case VerdictFail:
+		return 0
+	case VerdictWarn:
+		return 2
+	case VerdictPass:
+		return 3
+	}
+	return 1
+}
+
+// Verdict is what a policy says of one image.
+type Verdict struct {
+	State      VerdictState `json:"state"`
+	Policy     string       `json:"policy"`
+	Violations []Violation  `json:"violations"`
+	Reasons    []string     `json:"reasons,omitempty"` // why it is unknown
+}
+
+// Violation is one broken rule in one sentence.
+type Violation struct {
+	Rule     string       `json:"rule"`
+	Then     VerdictState `json:"then"`
+	Text     string       `json:"text"`
+	Findings int          `json:"findings"`
+	Example  string       `json:"example,omitempty"` // the worst finding: "CVE-… in name version"
+}

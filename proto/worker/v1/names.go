@@ -1,0 +1,4 @@
+package workerv1
+
+// HeaderDigest is the gRPC metadata key that the ring hash routes layer calls by.
+const HeaderDigest = "plimsoll-digest"

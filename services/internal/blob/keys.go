@@ -1,0 +1,80 @@
+package blob
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// Prefixes of the bucket. No key is a prefix of another, and segments are at most 128 bytes, so that any file system can
+// hold them. Only digests and configured names stand in keys, never a name from an image or a registry.
+const (
+	PrefixRefs        = "refs/"
+	PrefixSweeps      = "sweeps/"
+	PrefixChanges     = "changes/"
+	PrefixGenerations = "advisories/generations/"
+	PrefixReports     = "reports/"
+	PrefixPolicy      = "policy/"
+)
+
+// FactsKey is where one layer's facts by one analyser stand.
+func FactsKey(a plimsoll.Analyzer, layer plimsoll.Digest) string {
+	return fmt.Sprintf("facts/%s/%d-%s/%s", a.Name, a.Version, a.Config, fan(layer))
+}
+
+// AttemptsKey is where the failed tries of a layer stand.
+func AttemptsKey(r plimsoll.Recipe, layer plimsoll.Digest) string {
+	return "attempts/" + string(r) + "/" + fan(layer)
+}
+
+// PlanKey is where what a ScanImages run resolved stands; id is the request's key.
+func PlanKey(registry, id string) string { return "plans/" + registry + "/" + id }
+
+// ImageKey is where one resolved manifest stands.
+func ImageKey(image plimsoll.Digest) string { return "images/" + fan(image) }
+
+// InventoryKey is where a whole inventory stands.
+func InventoryKey(r plimsoll.Recipe, image plimsoll.Digest) string {
+	return "inventories/" + string(r) + "/" + fan(image)
+}
+
+// PartialKey is where an inventory stands while a layer still lacks facts.
+func PartialKey(r plimsoll.Recipe, image plimsoll.Digest) string {
+	return "partial/" + string(r) + "/" + fan(image)
+}
+
+// RefsPrefix is the folder of one repository's shards; RefKey is one of them.
+func RefsPrefix(registry, repository string) string {
+	sum := sha256.Sum256([]byte(repository))
+	return PrefixRefs + registry + "/" + hex.EncodeToString(sum[:]) + "/"
+}
+
+// RefKey is where one shard of a repository's tags stands: "0-0" below 1,000 tags.
+func RefKey(registry, repository string, width, shard int) string {
+	return fmt.Sprintf("%s%d-%d", RefsPrefix(registry, repository), width, shard)
+}
+
+// SweepKey is where one sweep stands.
+func SweepKey(registry, slot string) string { return PrefixSweeps + registry + "/" + slot }
+
+// ChangeKey is where one batch of the change log stands.
+func ChangeKey(stream string, sequence int64) string {
+	return fmt.Sprintf("%s%s/%020d", PrefixChanges, stream, sequence)
+}
+
+// PackKey is where one ecosystem's records of a generation stand.
+func PackKey(ecosystem, sum string) string {
+	return "advisories/packs/" + strings.ReplaceAll(ecosystem, " ", "_") + "/" + sum
+}
+
+// GenerationKey is where a generation's manifest stands.
+func GenerationKey(id string) string { return PrefixGenerations + id }
+
+// fan spreads digests over 256 folders a prefix.
+func fan(d plimsoll.Digest) string {
+	h := d.Hex()
+	return "sha256/" + h[:min(2, len(h))] + "/" + h
+}

@@ -1,0 +1,115 @@
+package posture
+
+import (
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// Row is one image as lists show it: one platform of one tag. It never changes once it stands in a View.
+type Row struct {
+	Reference plimsoll.Reference // registry id, repository, tag; Digest is what the tag names
+	Digest    plimsoll.Digest    // of this platform's manifest
+	Platform  plimsoll.Platform
+	Verdict   plimsoll.Verdict
+	Read      map[string]plimsoll.Coverage  // by analyser
+	Coverage  plimsoll.Coverage             // the worst of Read
+	Known     map[string]plimsoll.Knowledge // by ecosystem found
+	Counts    map[plimsoll.Severity]int     // findings by severity
+	Fixable   int
+	Findings  int
+	Packages  int
+	Release   plimsoll.OSRelease
+	Size      int64 // compressed bytes
+	Layers    int
+	First     time.Time // the tag was first seen
+	Moved     time.Time // the tag was first seen at this digest
+	Active    bool
+	// Behind is set while a newer digest of the tag is not read yet: the row then shows the last good verdict.
+	Behind plimsoll.Digest
+	// Evaluated is when the verdict was formed; Generation and policy stand in View.
+}
+
+// Image is all that is known of one manifest.
+type Image struct {
+	Inventory plimsoll.Inventory
+	Image     plimsoll.Image     // configuration, history, labels
+	Findings  []plimsoll.Finding // sorted: severity, id, purl, path
+	Rows      []*Row             // where it stands
+}
+
+// Gap is one cause of missing coverage.
+type Gap struct {
+	Registry string
+	State    plimsoll.ReadState
+	Reason   string
+	Images   int // rows of Rows with this cause
+	Example  string
+	Since    time.Time
+	Advice   string // what to do, in words
+}
+
+// Registry is how one registry stands.
+type Registry struct {
+	ID           string
+	Read         map[plimsoll.ReadState]int // rows
+	Sweep        *plimsoll.Sweep            // the newest; nil before the first
+	Recent       []plimsoll.Sweep           // newest first, at most 90
+	LastComplete time.Time                  // of a complete listing
+}
+
+// Advised is one advisory (joined by aliases) with what it affects.
+type Advised struct {
+	ID       string
+	Aliases  []string
+	Records  []plimsoll.Advisory // that belong to it
+	Severity plimsoll.Severity
+	Score    float64
+	Places   []Place
+	Unique   int // distinct packages
+	Active   int // rows that are active
+	// Undecided counts rows that cannot be told: coverage short or no advisory data.
+	Undecided int
+}
+
+// Place is one (row, package) that an advisory affects.
+type Place struct {
+	Row     *Row
+	Finding plimsoll.Finding
+}
+
+// Listed is one line of the advisories list.
+type Listed struct {
+	ID       string
+	Severity plimsoll.Severity
+	Score    float64
+	Packages []string // names, sorted
+	Unique   int
+	Images   int // rows
+	Fixable  bool
+}
+
+// Event is one line of what happened lately.
+type Event struct {
+	Time   time.Time
+	Stream string
+	Actor  string
+	Change plimsoll.Change
+}
+
+// Methods of View, the posture at one moment; immutable and safe for concurrent readers (implemented in this package):
+//
+//	func (e *Engine) View() *View
+//	func (v *View) At() time.Time
+//	func (v *View) Position() map[string]int64               // change-log positions folded in
+//	func (v *View) Generation() plimsoll.Generation
+//	func (v *View) Policy() plimsoll.Policy
+//	func (v *View) Rows() []*Row                             // sorted: verdict, critical, high, reference, platform
+//	func (v *View) Summary() plimsoll.Posture
+//	func (v *View) Image(d plimsoll.Digest) (*Image, bool)   // reads the inventory from the bucket's cache
+//	func (v *View) Findings(r *Row) []plimsoll.Finding
+//	func (v *View) Advisories() []Listed                     // that affect anything, worst first
+//	func (v *View) Advisory(id string) (Advised, bool)       // by any alias
+//	func (v *View) Gaps() []Gap                              // most images first
+//	func (v *View) Registries() []Registry
+//	func (v *View) Events(n int) []Event                     // newest first

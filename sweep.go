@@ -1,0 +1,57 @@
+package plimsoll
+
+import "time"
+
+// SweepState is how a sweep stands.
+type SweepState string
+
+// The states of a sweep. Green means that each image is read complete or not applicable.
+const (
+	SweepRunning   SweepState = "running"
+	SweepGreen     SweepState = "green"
+	SweepRed       SweepState = "red"
+	SweepCancelled SweepState = "cancelled"
+	SweepFailed    SweepState = "failed" // the listing itself did not end
+)
+
+// Sweep is one pass over a registry (object sweeps/<registry>/<slot>).
+type Sweep struct {
+	Registry     string     `json:"registry"`
+	Slot         string     `json:"slot"` // start time as 20060102T150405Z
+	State        SweepState `json:"state"`
+	Recipe       Recipe     `json:"recipe"`
+	Actor        string     `json:"actor"` // "schedule" or the name of a token
+	Started      time.Time  `json:"started"`
+	Listed       time.Time  `json:"listed,omitzero"` // when the listing was complete
+	Ended        time.Time  `json:"ended,omitzero"`
+	Cursor       string     `json:"cursor,omitempty"`
+	Counts       SweepCount `json:"counts"`
+	Causes       []Cause    `json:"causes,omitempty"` // most images first
+	Error        string     `json:"error,omitempty"`  // why the listing is not complete
+	Repositories int        `json:"repositories"`
+}
+
+// SweepCount counts tags (references). Listed = Unchanged + Enqueued while it runs; at the end the states of coverage.
+type SweepCount struct {
+	Listed        int   `json:"listed"`
+	Unchanged     int   `json:"unchanged"`
+	Enqueued      int   `json:"enqueued"`
+	Requests      int   `json:"requests"` // scan requests made
+	Complete      int   `json:"complete"`
+	NotApplicable int   `json:"not_applicable"`
+	Partial       int   `json:"partial"`
+	Failed        int   `json:"failed"`
+	Waiting       int   `json:"waiting"`
+	Gone          int   `json:"gone"`
+	Throttled     int   `json:"throttled"` // 429 answers
+	LayerBytes    int64 `json:"layer_bytes"`
+}
+
+// Cause groups gaps in coverage by their reason.
+type Cause struct {
+	Reason  string    `json:"reason"`
+	State   ReadState `json:"state"`
+	Images  int       `json:"images"`
+	Example string    `json:"example"`
+	Since   time.Time `json:"since,omitzero"`
+}

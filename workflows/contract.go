@@ -1,0 +1,114 @@
+package workflows
+
+import (
+	"context"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+)
+
+// SweepID is the workflow id of a registry's sweep: one at a time, so that an overlapping start joins the running one.
+func SweepID(registry string) string { return "sweep/" + registry }
+
+// ReportID is the workflow id of one period's report: "2026-W48" is made once.
+func ReportID(period string) string { return "report/" + period }
+
+// SweepInput starts SweepRegistry. Slot is empty at the start and is then the start time; the other fields are what
+// continue-as-new carries on.
+type SweepInput struct {
+	Registry     string
+	Actor        string // "schedule", "scan" or a token's name
+	Slot         string
+	Started      time.Time
+	Recipe       plimsoll.Recipe
+	Cursor       string // the next page starts after it
+	Counts       plimsoll.SweepCount
+	Repositories int
+}
+
+// PageInput asks for one page of a sweep.
+type PageInput struct {
+	Registry, Slot, Actor string
+	Recipe                plimsoll.Recipe
+	Cursor                string
+}
+
+// PageResult is what one page gave. Cursor is where the next page starts; Done: there is none.
+type PageResult struct {
+	Cursor       string
+	Done         bool
+	Counts       plimsoll.SweepCount
+	Repositories int
+}
+
+// Sweeper is what SweepRegistry's activities call; services/scheduler implements it. All are safe to repeat.
+type Sweeper interface {
+	// Begin asks a worker for its recipe; an unknown registry is a non-retryable error.
+	Begin(ctx context.Context, registry string) (plimsoll.Recipe, error)
+	// Page lists one page of repositories after the cursor, resolves each tag by HEAD, compares with refs/, writes what moved and
+	// publishes scan requests for what lacks this recipe. It holds while the window of unfinished requests is full, and calls
+	// beat at least every 10 s with the repository and tag it has reached; resume is the last such word of a former try.
+	Page(ctx context.Context, in PageInput, resume string, beat func(reached string)) (PageResult, error)
+	// Drain returns when no request of the sweep is left in the queue.
+	Drain(ctx context.Context, registry, slot string, beat func(string)) error
+	// Record writes the sweep object while the sweep runs.
+	Record(ctx context.Context, s plimsoll.Sweep) error
+	// Finish counts coverage from refs/, settles which tags and repositories are gone (two complete listings), writes the final
+	// sweep object and the change. s.Error is set when the listing did not end.
+	Finish(ctx context.Context, s plimsoll.Sweep, beat func(string)) (plimsoll.Sweep, error)
+}
+
+// Plan is what a ScanImages run resolved (object plans/<registry>/<key>); workflows carry its key and ranges alone.
+type Plan struct {
+	Request *scanv1.ScanRequest `json:"request"`
+	Recipe  plimsoll.Recipe     `json:"recipe"`
+	Targets []PlanTarget        `json:"targets"`
+	Images  []plimsoll.Digest   `json:"images"` // to assemble, each once
+	Layers  []PlanLayer         `json:"layers"` // that lack facts, largest first, each once
+}
+
+// PlanTarget is one target as resolved.
+type PlanTarget struct {
+	Tag           string                 `json:"tag"`
+	Digest        plimsoll.Digest        `json:"digest"`
+	Observed      int64                  `json:"observed"`
+	NotApplicable string                 `json:"not_applicable,omitempty"`
+	Gone          bool                   `json:"gone,omitempty"`   // the registry says there is no such tag
+	Failed        string                 `json:"failed,omitempty"` // why it could not be resolved
+	Platforms     []plimsoll.RefPlatform `json:"platforms,omitempty"`
+}
+
+// PlanLayer is one layer to analyse.
+type PlanLayer struct {
+	Digest    plimsoll.Digest `json:"digest"`
+	Size      int64           `json:"size"`
+	MediaType string          `json:"media_type"`
+}
+
+// Planned is the small part of a plan that travels: its key and how it is cut into batches. Batch i holds the layers
+// [Cuts[i], Cuts[i+1]).
+type Planned struct {
+	Key    string
+	Cuts   []int
+	Images int
+	Bytes  int64
+}
+
+// Scanner is what ScanImages' activities call; services/scheduler implements it over the workers' gRPC service and the
+// bucket. All are safe to repeat; beat is called at least every 10 s.
+type Scanner interface {
+	// Resolve makes and stores the plan.
+	Resolve(ctx context.Context, r *scanv1.ScanRequest, resume string, beat func(string)) (Planned, error)
+	// Analyze has the layers [from, to) of a plan analysed. A layer that fails for good is counted in attempts/ and is no error.
+	Analyze(ctx context.Context, plan string, from, to int, push bool, beat func(string)) error
+	// Assemble has every image of the plan assembled.
+	Assemble(ctx context.Context, plan string, beat func(string)) error
+	// Announce merges the plan's targets into refs/, appends to changes/ and publishes the hint. It comes last.
+	Announce(ctx context.Context, plan string) error
+}
+
+// Reporter is what WeeklyReport's activity calls; services/reporter implements it. A period is made once.
+type Reporter interface {
+	WriteReport(ctx context.Context, period string, cutoff time.Time) error
+}
