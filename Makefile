@@ -43,7 +43,7 @@ bench: $(BIN) ## measure against the floor and peers in the same run (SHARED=fol
 	@cd services/standalone && PLIMSOLL_SHARED=$(SHARED) go test -run '^$$' -bench . -benchtime 1x ./...
 
 images: $(BIN) ## write reproducible OCI layouts of the static binaries to dist/images
-	@cd services/standalone && go run ./internal/images -out $(CURDIR)/dist/images
+	@cd services/standalone && go run ./internal/images -version $(VERSION) -out $(CURDIR)/dist/images -kustomization $(CURDIR)/deploy/k8s/images/kustomization.yaml
 
 clean: ## remove what the targets above made
 	@rm -rf bin dist

@@ -67,4 +67,7 @@ type Feed struct {
 	Checked   time.Time `json:"checked"`
 	Releases  []string  `json:"releases,omitempty"` // "Debian:12" …: those with at least one record
 	Error     string    `json:"error,omitempty"`    // why this feed could not be read now; its pack is then the last good one
+	Zip       string    `json:"zip,omitempty"`      // sha256 of the zip that the pack was made from: an unchanged one is not read again
+	ETag      string    `json:"etag,omitempty"`     // of the zip's answer, for conditional requests
+	Changed   string    `json:"changed,omitempty"`  // the Last-Modified header of that answer, as sent
 }

@@ -16,6 +16,7 @@ const (
 	ChangeGeneration ChangeKind = "generation" // advisories
 	ChangePolicy     ChangeKind = "policy"
 	ChangeReport     ChangeKind = "report"
+	ChangeCommand    ChangeKind = "command" // somebody asked for something: Subject is of what, Text what
 )
 
 // Change is one entry of the change log.

@@ -1,3 +1,3 @@
 module github.com/plimsoll/plimsoll
 
-go 1.26
+go 1.26.0

@@ -20,6 +20,9 @@ type Package struct {
 	Path  string `json:"path"`
 	// Extractor is the reader that found it: "os/dpkg", "language/javascript/packagejson" …
 	Extractor string `json:"extractor,omitempty"`
+	// NotMatched is why no advisory is to be matched against this entry itself; empty for nearly all. "installed by <package>": the
+	// file belongs to an OS package, which is patched, versioned and matched in its place; "transitional package"; "kernel sources".
+	NotMatched string `json:"not_matched,omitempty"`
 }
 
 // PackageFacts are the package databases and package files of one layer.
@@ -48,4 +51,5 @@ type OSRelease struct {
 	VersionID       string `json:"version_id,omitempty"`
 	VersionCodename string `json:"version_codename,omitempty"`
 	PrettyName      string `json:"pretty_name,omitempty"`
+	CPE             string `json:"cpe,omitempty"` // CPE_NAME: Red Hat's advisories are keyed by it
 }

@@ -1,5 +1,7 @@
 package plimsoll
 
+import "strings"
+
 // Registry is one configured registry. Its ID stands in object keys, subjects and paths: a lower-case name that never
 // changes while the registry is known.
 type Registry struct {
@@ -19,6 +21,8 @@ type Registry struct {
 	AllowNetworks []string `yaml:"allow_networks" json:"allow_networks,omitempty"` // CIDRs that redirects and realms may reach besides its own class
 	HookSecret    string   `yaml:"hook_secret_file" json:"hook_secret_file,omitempty"`
 	Sweep         Schedule `yaml:"sweep" json:"sweep"`
+	// Label stands in references instead of the URL's host; set for images that are no registry's (an OCI layout, an archive).
+	Label string `yaml:"-" json:"label,omitempty"`
 	// Concurrency is how many requests at once discovery makes (default 8); RequestsPerSecond bounds their rate (0: no bound).
 	Concurrency       int     `yaml:"concurrency" json:"concurrency,omitempty"`
 	RequestsPerSecond float64 `yaml:"requests_per_second" json:"requests_per_second,omitempty"`
@@ -28,4 +32,16 @@ type Registry struct {
 type Schedule struct {
 	Cron     string `yaml:"cron" json:"cron"`           // default "0 1 * * *"
 	TimeZone string `yaml:"time_zone" json:"time_zone"` // IANA name, default UTC
+}
+
+// Host is how people write the registry in a reference: Label where it has one, else the host of its URL.
+func (r Registry) Host() string {
+	if r.Label != "" {
+		return r.Label
+	}
+	_, host, found := strings.Cut(r.URL, "://")
+	if !found {
+		return r.ID
+	}
+	return strings.TrimSuffix(host, "/")
 }

@@ -27,6 +27,15 @@ type SweepInput struct {
 	Repositories int
 }
 
+// ReportInput starts WeeklyReport. Period is an ISO week, "2026-W48"; empty means the week that ended last before the
+// scheduled time. Zone is an IANA time zone name in which weeks begin and end; empty means UTC. Cutoff is zero, or an instant
+// to report instead of the usual one (see [WeeklyReport]).
+type ReportInput struct {
+	Period string
+	Zone   string
+	Cutoff time.Time
+}
+
 // PageInput asks for one page of a sweep.
 type PageInput struct {
 	Registry, Slot, Actor string
@@ -66,6 +75,9 @@ type Plan struct {
 	Targets []PlanTarget        `json:"targets"`
 	Images  []plimsoll.Digest   `json:"images"` // to assemble, each once
 	Layers  []PlanLayer         `json:"layers"` // that lack facts, largest first, each once
+	// Pending are changes that Announce is about to make: written before refs/ are merged and emptied when they stand in
+	// changes/, so that a crash in between loses none.
+	Pending []plimsoll.Change `json:"pending,omitempty"`
 }
 
 // PlanTarget is one target as resolved.
@@ -77,6 +89,9 @@ type PlanTarget struct {
 	Gone          bool                   `json:"gone,omitempty"`   // the registry says there is no such tag
 	Failed        string                 `json:"failed,omitempty"` // why it could not be resolved
 	Platforms     []plimsoll.RefPlatform `json:"platforms,omitempty"`
+	// Ended says that trying again under this recipe gives the same answer: the ref then carries the recipe, and a sweep
+	// asks no more. It is false after failures that may pass.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // PlanLayer is one layer to analyse.
@@ -90,7 +105,7 @@ type PlanLayer struct {
 // [Cuts[i], Cuts[i+1]).
 type Planned struct {
 	Key    string
-	Cuts   []int
+	Cuts   []int // batches + 1 entries, at most MaxBatches + 1; empty when no layer lacks facts
 	Images int
 	Bytes  int64
 }
@@ -109,6 +124,7 @@ type Scanner interface {
 }
 
 // Reporter is what WeeklyReport's activity calls; services/reporter implements it. A period is made once.
+// Cutoff is the instant whose state the report shows: the end of the week, or the time of asking while it is not over.
 type Reporter interface {
 	WriteReport(ctx context.Context, period string, cutoff time.Time) error
 }

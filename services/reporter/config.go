@@ -1,6 +1,7 @@
 package reporter
 
 import (
+	"io/fs"
 	"log/slog"
 
 	"github.com/plimsoll/plimsoll"
@@ -16,6 +17,10 @@ type Config struct {
 	Temporal   config.Temporal // the weekly report's schedule; sweeps are started and cancelled through it
 	Registries []plimsoll.Registry
 	TokensFile string
+	// AdvisorySet is used when Advisories is empty: a set in osv.dev's layout that the program itself holds.
+	AdvisorySet fs.FS
+	// FeedFirst makes Ready wait until the feed was looked at once, so that the first verdicts shown are by its present state.
+	FeedFirst bool
 	// Exposed says that the pages are reachable from beyond loopback (through another listener): every call needs a token.
 	Exposed bool
 	Log     *slog.Logger

@@ -33,6 +33,7 @@ type NATS struct {
 	CAFile          string `yaml:"ca_file"`
 	User            string `yaml:"-"` // given by the embedded engine
 	Password        string `yaml:"-"`
+	Memory          bool   `yaml:"-"` // streams in memory: the embedded engine's data does not outlive the process
 }
 
 // Temporal says where the orchestrator is.

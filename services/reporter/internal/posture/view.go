@@ -27,7 +27,10 @@ type Row struct {
 	Active    bool
 	// Behind is set while a newer digest of the tag is not read yet: the row then shows the last good verdict.
 	Behind plimsoll.Digest
-	// Evaluated is when the verdict was formed; Generation and policy stand in View.
+	// A row that is not applicable (Coverage says so: a chart, a signature …) has no verdict: Verdict.State is empty.
+
+	ref   refKey
+	image *image // what verdict and findings are about; nil when nothing was read
 }
 
 // Image is all that is known of one manifest.
@@ -95,6 +98,9 @@ type Event struct {
 	Stream string
 	Actor  string
 	Change plimsoll.Change
+
+	sequence int64 // of its batch, and its place in it: the order within a stream
+	index    int
 }
 
 // Methods of View, the posture at one moment; immutable and safe for concurrent readers (implemented in this package):
@@ -108,8 +114,10 @@ type Event struct {
 //	func (v *View) Summary() plimsoll.Posture
 //	func (v *View) Image(d plimsoll.Digest) (*Image, bool)   // reads the inventory from the bucket's cache
 //	func (v *View) Findings(r *Row) []plimsoll.Finding
+//	func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot]   // the same without copies and order: for counting
 //	func (v *View) Advisories() []Listed                     // that affect anything, worst first
 //	func (v *View) Advisory(id string) (Advised, bool)       // by any alias
 //	func (v *View) Gaps() []Gap                              // most images first
 //	func (v *View) Registries() []Registry
 //	func (v *View) Events(n int) []Event                     // newest first
+//	func (v *View) Faults() []string                         // what of the bucket could not be read

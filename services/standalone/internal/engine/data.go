@@ -91,6 +91,15 @@ func writeStamp(root, path string) error {
 	return syncPath(root)
 }
 
+// syncPath syncs one file or folder.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 func program() string {
 	version := "(devel)"
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // user is the name in generated credentials; only the secret differs between starts.
@@ -34,7 +35,11 @@ func startNATS(ctx context.Context, dir string, o Options) (NATS, stopFunc, erro
 		dir, remove = tmp, func() error { return os.RemoveAll(tmp) }
 	}
 	n := NATS{User: user, Password: secret(), Memory: o.Transient}
-	s, err := runNATS(ctx, natsOptions(dir, n), o.Log)
+	opts, err := natsOptions(dir, n)
+	if err != nil {
+		return NATS{}, nil, errors.Join(fmt.Errorf("start nats: %w", err), remove())
+	}
+	s, err := runNATS(ctx, opts, o.Log)
 	if err != nil {
 		return NATS{}, nil, errors.Join(fmt.Errorf("start nats in %s: %w", dir, err), remove())
 	}
@@ -52,20 +57,25 @@ func startNATS(ctx context.Context, dir string, o Options) (NATS, stopFunc, erro
 	return n, stop, nil
 }
 
-func natsOptions(dir string, n NATS) *server.Options {
+func natsOptions(dir string, n NATS) (*server.Options, error) {
+	// The server warns of a plain password. The hash may be the cheapest: nobody guesses a random secret.
+	hash, err := bcrypt.GenerateFromPassword([]byte(n.Password), bcrypt.MinCost)
+	if err != nil {
+		return nil, fmt.Errorf("hash password: %w", err)
+	}
 	return &server.Options{
 		ServerName:             "plimsoll",
 		Host:                   loopback,
 		Port:                   server.RANDOM_PORT, // the server binds it itself: no race
 		Username:               n.User,
-		Password:               n.Password,
+		Password:               string(hash),
 		JetStream:              true,
 		StoreDir:               dir,
 		JetStreamMaxStore:      natsMaxStore,
 		JetStreamMaxMemory:     natsMaxMemory,
 		DisableJetStreamBanner: true,
 		NoSigs:                 true, // signals belong to the program
-	}
+	}, nil
 }
 
 func runNATS(ctx context.Context, opts *server.Options, log *slog.Logger) (*server.Server, error) {

@@ -65,13 +65,13 @@ func startS3(ctx context.Context, dir folders, o Options) (S3, stopFunc, error) 
 func runGateway(ctx context.Context, dir folders, o Options) (s S3, stop stopFunc, err error) {
 	const tries = 3
 	for range tries {
-		be, berr := newBackend(ctx, dir, o.sideCar)
-		if berr != nil {
-			return S3{}, nil, berr
-		}
 		ports, perr := freePorts(1)
 		if perr != nil {
 			return S3{}, nil, perr
+		}
+		be, berr := newBackend(ctx, dir, o.sideCar)
+		if berr != nil {
+			return S3{}, nil, berr
 		}
 		s = S3{Endpoint: hostPort(ports[0]), AccessKey: user, SecretKey: secret(), Bucket: bucketName, Region: region}
 		if stop, err = serve(ctx, be, s, o); err == nil || !errors.Is(err, unix.EADDRINUSE) {
@@ -117,6 +117,7 @@ func serve(ctx context.Context, be *durable, s S3, o Options) (stopFunc, error) 
 		return nil, errors.Join(errors.New("gateway ended at once"), err)
 	case <-ctx.Done():
 		cancel()
+		<-done // it owns the working directory until then; its shutdown is bounded
 		return nil, fmt.Errorf("gateway not ready: %w", context.Cause(ctx))
 	}
 }
@@ -138,7 +139,7 @@ func newBackend(ctx context.Context, dir folders, sideCar bool) (*durable, error
 		px.Shutdown()
 		return nil, fmt.Errorf("create bucket: %w", err)
 	}
-	return &durable{Posix: px, root: dir.bucket, meta: metaDir}, nil
+	return &durable{Posix: px, root: dir.bucket, meta: metaDir, fsync: (*os.File).Sync}, nil
 }
 
 // newMeta chooses where the objects' metadata lives: in extended attributes, or, where the file system has none, in a

@@ -40,6 +40,8 @@ type durable struct {
 	*posix.Posix
 	root string // the gateway's root, absolute
 	meta string // the side-car folder, absolute; empty with extended attributes
+
+	fsync func(*os.File) error // (*os.File).Sync, but in tests
 }
 
 var _ backend.Backend = (*durable)(nil)
@@ -53,7 +55,7 @@ func (d *durable) PutObject(ctx context.Context, in s3response.PutObjectInput) (
 	if !isDurable(in.Key) {
 		return d.Posix.PutObject(ctx, in)
 	}
-	out, err := d.PutObjectWithPostFunc(ctx, in, (*os.File).Sync)
+	out, err := d.PutObjectWithPostFunc(ctx, in, d.fsync)
 	if err != nil {
 		return out, err
 	}
@@ -76,49 +78,85 @@ func (d *durable) CopyObject(ctx context.Context, in s3response.CopyObjectInput)
 	return out, d.sync(*in.Bucket, *in.Key)
 }
 
+// GetObject and HeadObject read an object under the gateway's lock of its key when the metadata is in the side-car, since
+// a write replaces metadata and content one after the other: a reader in between would take the new etag for the old
+// content's, and its If-Match would then overwrite a change it never saw. Extended attributes come with the content.
+func (d *durable) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
+	unlock, err := d.lockRead(ctx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return d.Posix.GetObject(ctx, in) // opens the file: what is streamed later cannot change
+}
+
+func (d *durable) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
+	unlock, err := d.lockRead(ctx, in.Bucket, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return d.Posix.HeadObject(ctx, in)
+}
+
+func (d *durable) lockRead(ctx context.Context, bucket, key *string) (unlock func(), err error) {
+	if d.meta == "" || bucket == nil || key == nil {
+		return func() {}, nil
+	}
+	unlock, err = d.lockKey(ctx, *bucket, *key, unix.LOCK_SH)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", *key, err)
+	}
+	return unlock, nil
+}
+
 // sync makes an object that has just been written, its metadata and its name survive a power cut.
 func (d *durable) sync(bucket, key string) error {
-	if err := syncUp(filepath.Join(d.root, bucket, key), d.root); err != nil {
+	err := d.syncUp(filepath.Join(d.root, bucket, key), d.root)
+	if err == nil && d.meta != "" { // extended attributes are synced with the file
+		err = d.syncMeta(d.metaOf(bucket, key))
+	}
+	if err != nil {
 		return fmt.Errorf("sync %s: %w", key, err)
 	}
-	if d.meta == "" {
-		return nil // extended attributes were synced with the file
-	}
-	dir := d.metaOf(bucket, key)
-	names, err := os.ReadDir(dir)
+	return nil
+}
+
+func (d *durable) syncMeta(dir string) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return fmt.Errorf("sync metadata of %s: %w", key, err)
+		return err
 	}
-	for _, n := range names {
-		if err := syncPath(filepath.Join(dir, n.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("sync metadata of %s: %w", key, err)
+	for _, e := range entries {
+		// A later write of the same key may have replaced what we saw; it syncs its own.
+		if err := d.syncPath(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
-	return syncUp(dir, d.meta)
+	return d.syncUp(dir, d.meta)
 }
 
-// metaOf is the folder where the side-car keeps the attributes of an object, a file each.
-func (d *durable) metaOf(bucket, key string) string {
-	return filepath.Join(d.meta, bucket, key, "meta")
-}
-
-// syncUp syncs path and each folder above it, down from which it may have been created, to root.
-func syncUp(path, root string) error {
+// syncUp syncs path and the folders above it, any of which may be new, up to but without root.
+func (d *durable) syncUp(path, root string) error {
 	for ; len(path) > len(root); path = filepath.Dir(path) {
-		if err := syncPath(path); err != nil {
+		if err := d.syncPath(path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// syncPath syncs one file or folder.
-func syncPath(path string) error {
+func (d *durable) syncPath(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(d.fsync(f), f.Close())
+}
+
+// metaOf is the folder where the side-car keeps the attributes of an object, a file each.
+func (d *durable) metaOf(bucket, key string) string {
+	return filepath.Join(d.meta, bucket, key, "meta")
 }
 
 // dropOrphan removes side-car metadata that has no object: what a kill between the two steps of a write leaves. The
@@ -128,7 +166,7 @@ func (d *durable) dropOrphan(ctx context.Context, bucket, key string) error {
 	if d.meta == "" || !d.isOrphan(bucket, key) {
 		return nil
 	}
-	unlock, err := d.lockKey(ctx, bucket, key)
+	unlock, err := d.lockKey(ctx, bucket, key, unix.LOCK_EX)
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", key, err)
 	}
@@ -145,9 +183,9 @@ func (d *durable) isOrphan(bucket, key string) bool {
 	return noMeta == nil && errors.Is(noObject, fs.ErrNotExist)
 }
 
-// lockKey takes the lock under which versitygw publishes key: <root>/.vgwlocks/<sha256 of bucket>/<first byte of the
+// lockKey takes, shared or exclusively, the lock under which versitygw publishes key: <root>/.vgwlocks/<sha256 of bucket>/<first byte of the
 // sha256 of key> (backend/posix/objlock.go, v1.8.0).
-func (d *durable) lockKey(ctx context.Context, bucket, key string) (unlock func(), err error) {
+func (d *durable) lockKey(ctx context.Context, bucket, key string, how int) (unlock func(), err error) {
 	dir := filepath.Join(d.root, ".vgwlocks", fmt.Sprintf("%x", sha256.Sum256([]byte(bucket))))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -160,7 +198,7 @@ func (d *durable) lockKey(ctx context.Context, bucket, key string) (unlock func(
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		if err == nil {
 			return func() { f.Close() }, nil
 		}

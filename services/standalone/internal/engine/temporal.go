@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/metrics"
-	sqliteplugin "go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
 )
@@ -32,11 +31,13 @@ func startTemporal(ctx context.Context, dir string, o Options) (Temporal, stopFu
 	if err != nil {
 		return Temporal{}, nil, fmt.Errorf("start temporal: %w", err)
 	}
-	srv, address, err := runTemporal(db, temporalLog{o.Log.With("engine", "temporal")})
+	log := newTemporalLog(o.Log)
+	srv, address, err := runTemporal(db, log)
 	if err != nil {
 		return Temporal{}, nil, fmt.Errorf("start temporal: %w", err)
 	}
 	stop := func(ctx context.Context) error {
+		log.level.Set(levelQuiet)
 		if err := wait(ctx, "temporal", func() { _ = srv.Stop() }); err != nil {
 			return err
 		}
@@ -48,14 +49,16 @@ func startTemporal(ctx context.Context, dir string, o Options) (Temporal, stopFu
 		defer cancel()
 		return Temporal{}, nil, errors.Join(fmt.Errorf("start temporal: %w", err), stop(stopCtx))
 	}
+	log.level.Set(levelRun)
 	return t, stop, nil
 }
 
-// runTemporal starts the server, on other ports when another process took one of ours in between.
+// runTemporal starts the server, again and on other ports when it gave up: because another process took one of ours in
+// between, or because its services, on a busy machine, did not answer each other in time.
 func runTemporal(db database, log temporalLog) (srv temporal.Server, address string, err error) {
 	const tries = 3
 	for range tries {
-		ports, perr := freePorts(len(temporal.DefaultServices))
+		ports, perr := freePorts(len(services()))
 		if perr != nil {
 			return nil, "", perr
 		}
@@ -69,19 +72,35 @@ func runTemporal(db database, log temporalLog) (srv temporal.Server, address str
 	return nil, "", err
 }
 
-// newServer builds and starts a server. Temporal reports a port in use, and it alone, by ending the process through the
-// logger; ours panics instead, which is turned into an error here.
-func newServer(cfg *config.Config, log temporalLog) (srv temporal.Server, err error) {
+// newServer builds and starts a server. A fatal error of either step is the first of the error's parts.
+func newServer(cfg *config.Config, log temporalLog) (temporal.Server, error) {
+	log.fatal.first.Store(nil)
+	srv, err := buildServer(cfg, log)
+	if err != nil {
+		return nil, fmt.Errorf("build server: %w", err)
+	}
+	if err := srv.Start(); err != nil {
+		_ = srv.Stop()
+		if fatal := log.fatal.first.Load(); fatal != nil {
+			err = errors.Join(*fatal, err)
+		}
+		return nil, fmt.Errorf("start services: %w", err)
+	}
+	return srv, nil
+}
+
+func buildServer(cfg *config.Config, log temporalLog) (srv temporal.Server, err error) {
+	log.fatal.building.Store(true)
 	defer func() {
-		if r := recover(); r != nil {
-			fatal, ok := r.(fatalError)
-			if !ok {
-				panic(r)
-			}
+		log.fatal.building.Store(false)
+		r := recover()
+		if fatal, ok := r.(fatalError); ok {
 			srv, err = nil, fatal
+		} else if r != nil {
+			panic(r)
 		}
 	}()
-	srv, err = temporal.NewServer(
+	return temporal.NewServer(
 		temporal.WithConfig(cfg),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(staticHosts(cfg)),
@@ -89,14 +108,6 @@ func newServer(cfg *config.Config, log temporalLog) (srv temporal.Server, err er
 		temporal.WithDynamicConfigClient(tuning()),
 		temporal.WithCustomMetricsHandler(metrics.NoopMetricsHandler),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("build server: %w", err)
-	}
-	if err := srv.Start(); err != nil {
-		_ = srv.Stop()
-		return nil, fmt.Errorf("start services: %w", err)
-	}
-	return srv, nil
 }
 
 // services in the order of the ports given to serverConfig; the frontend first, since clients need its address.
@@ -111,10 +122,10 @@ func serverConfig(db database, ports []int) *config.Config {
 	cfg := &config.Config{
 		Services: map[string]config.Service{},
 		Persistence: config.Persistence{
-			DefaultStore:     sqliteplugin.PluginName,
-			VisibilityStore:  sqliteplugin.PluginName,
+			DefaultStore:     mainStore,
+			VisibilityStore:  visibilityStore,
 			NumHistoryShards: historyShards,
-			DataStores:       map[string]config.DataStore{sqliteplugin.PluginName: {SQL: db.config}},
+			DataStores:       map[string]config.DataStore{mainStore: {SQL: db.main}, visibilityStore: {SQL: db.visibility}},
 		},
 		ClusterMetadata: &cluster.Config{
 			FailoverVersionIncrement: 10,

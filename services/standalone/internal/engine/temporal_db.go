@@ -18,63 +18,81 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// A database is Temporal's SQLite database: a file, or memory when path is empty.
+// A database is where Temporal keeps everything: executions in one store and visibility (the listing of workflows) in
+// another, each an SQLite file, or memory. Two, because SQLite has one writer at a time: the wide, much-indexed rows of
+// visibility took a third of the writer's time, and apart from the rest a workflow no longer waits for them.
 type database struct {
-	path   string
-	config *config.SQL
+	main, visibility *config.SQL
+	files            []string // none in memory
 }
 
-// pragmas of the database file. The server's own defaults are a rollback journal and synchronous=full: two or three
-// fsyncs for each of the ten or so transactions of a workflow. With a write-ahead log and synchronous=normal only a
-// checkpoint syncs; a killed process loses nothing, and a power cut the last transactions but never consistency.
-func pragmas() map[string]string {
-	return map[string]string{
-		"journal_mode": "wal",
-		"synchronous":  "normal",
-		"busy_timeout": "10000",  // ms; only our own checkpoint at the end ever competes
-		"cache_size":   "-16384", // KiB
-		"temp_store":   "memory",
-		// Checkpoint after 16 MiB of log instead of 4, and keep the log file from growing far beyond that.
-		"wal_autocheckpoint": "4096",
-		"journal_size_limit": "67108864",
-	}
-}
+// The names under which the server's configuration knows the stores.
+const mainStore, visibilityStore = "main", "visibility"
 
-// openDatabase returns a database with the schema of this server and the namespace.
+// openDatabase returns a database with the schema of this server and with the namespace.
 func openDatabase(dir string, transient bool) (database, error) {
-	db := database{config: &config.SQL{
+	if transient {
+		db := database{main: memoryStore(), visibility: memoryStore()}
+		return db, createNamespace(db.main)
+	}
+	db := database{files: []string{filepath.Join(dir, "temporal.db"), filepath.Join(dir, "visibility.db")}}
+	for _, path := range db.files {
+		if err := prepareFile(path); err != nil {
+			return database{}, explainDatabase(path, err)
+		}
+	}
+	db.main, db.visibility = fileStore(db.files[0]), fileStore(db.files[1])
+	if err := createNamespace(db.main); err != nil {
+		return database{}, explainDatabase(db.files[0], err)
+	}
+	return db, nil
+}
+
+// createNamespace adds the namespace, with one day's retention, unless it is there.
+func createNamespace(store *config.SQL) error {
+	ns, err := sqlite.NewNamespaceConfig(clusterName, namespace, false, nil)
+	if err != nil {
+		return fmt.Errorf("configure namespace: %w", err)
+	}
+	if err := sqlite.CreateNamespaces(store, ns); err != nil {
+		return fmt.Errorf("create namespace: %w", err)
+	}
+	return nil
+}
+
+func memoryStore() *config.SQL {
+	return newStore("plimsoll-"+secret(), map[string]string{"mode": "memory", "cache": "shared"})
+}
+
+// fileStore opens a file prepared by prepareFile. By default SQLite has a rollback journal and synchronous=full: two or
+// three fsyncs for each of the ten or so transactions of a workflow. With a write-ahead log and synchronous=normal only a
+// checkpoint syncs; a killed process loses nothing, and a power cut the last transactions but never consistency.
+func fileStore(path string) *config.SQL {
+	return newStore(uriPath(path), map[string]string{
+		"mode":               "rwc",
+		"journal_mode":       "wal",
+		"synchronous":        "normal",
+		"busy_timeout":       "10000",    // ms; only our own checkpoint at the end ever competes
+		"cache_size":         "-16384",   // KiB
+		"wal_autocheckpoint": "4096",     // pages of 4 KiB
+		"journal_size_limit": "67108864", // the log shrinks to this after a burst
+	})
+}
+
+func newStore(name string, attributes map[string]string) *config.SQL {
+	// The server's plugin keeps a connection for each data source name until the process ends. A name of its own for each
+	// start, by a pragma that SQLite does not know and so ignores, keeps a start from getting the connection of an
+	// earlier one, whose file may have been removed or replaced.
+	attributes["plimsoll_start"] = `"` + secret() + `"`
+	return &config.SQL{
 		PluginName:        sqliteplugin.PluginName,
-		ConnectAttributes: pragmas(),
+		DatabaseName:      name,
+		ConnectAttributes: attributes,
 		// One connection: SQLite has one writer, and the server's transactions read before they write, which fails in
 		// a write-ahead log as soon as another connection has written in between (SQLITE_BUSY_SNAPSHOT).
 		MaxConns:     1,
 		MaxIdleConns: 1,
-	}}
-	// The server's plugin keeps a connection for each data source name until the process ends. A name of its own for each
-	// start, by a pragma that SQLite does not know and so ignores, keeps a start from getting the connection of an
-	// earlier one, whose file may have been removed or replaced.
-	id := secret()
-	db.config.ConnectAttributes["plimsoll_start"] = `"` + id + `"`
-	if transient {
-		db.config.DatabaseName = "plimsoll-" + id
-		db.config.ConnectAttributes["mode"] = "memory"
-		db.config.ConnectAttributes["cache"] = "shared"
-	} else {
-		db.path = filepath.Join(dir, "temporal.db")
-		db.config.DatabaseName = uriPath(db.path)
-		db.config.ConnectAttributes["mode"] = "rwc"
-		if err := prepareFile(db.path); err != nil {
-			return database{}, explainDatabase(db.path, err)
-		}
 	}
-	ns, err := sqlite.NewNamespaceConfig(clusterName, namespace, false, nil) // retention: one day
-	if err != nil {
-		return database{}, fmt.Errorf("configure namespace: %w", err)
-	}
-	if err := sqlite.CreateNamespaces(db.config, ns); err != nil {
-		return database{}, explainDatabase(db.path, fmt.Errorf("create namespace: %w", err))
-	}
-	return db, nil
 }
 
 // uriPath escapes a path for SQLite's file: URIs.
@@ -150,20 +168,25 @@ func (s schemaTx) Exec(stmt string, args ...any) error {
 	return err
 }
 
-// close folds the write-ahead log into the file. The connection of the server stays open, see openDatabase.
+// close folds the write-ahead logs into the files. The server's connections stay open, see newStore.
 func (db database) close(ctx context.Context) error {
-	if db.path == "" {
-		return nil
+	var errs []error
+	for _, path := range db.files {
+		if err := checkpoint(ctx, path); err != nil {
+			errs = append(errs, explainDatabase(path, fmt.Errorf("checkpoint: %w", err)))
+		}
 	}
-	c, err := sql.Open("sqlite", "file:"+uriPath(db.path)+"?mode=rw&_pragma=busy_timeout%3D1000")
+	return errors.Join(errs...)
+}
+
+func checkpoint(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", "file:"+uriPath(path)+"?mode=rw&_pragma=busy_timeout%3D1000")
 	if err != nil {
-		return fmt.Errorf("close %s: %w", db.path, err)
+		return err
 	}
-	defer c.Close()
-	if _, err := c.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-		return explainDatabase(db.path, fmt.Errorf("checkpoint: %w", err))
-	}
-	return nil
+	defer db.Close()
+	_, err = db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
+	return err
 }
 
 // explainDatabase says of a damaged file what to do about it.

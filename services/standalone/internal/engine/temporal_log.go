@@ -2,15 +2,41 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
+	"sync/atomic"
 
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
 )
 
-// temporalLog passes Temporal's warnings and worse on to slog.
+// temporalLog passes on to slog what Temporal logs at level or above.
 type temporalLog struct {
-	log *slog.Logger
+	log   *slog.Logger
+	level *slog.LevelVar
+	fatal *fatalState
+	tags  []tag.Tag
+}
+
+// fatalState is what is known of the server's fatal errors.
+type fatalState struct {
+	building atomic.Bool // its constructors run, in the goroutine of buildServer
+	first    atomic.Pointer[fatalError]
+}
+
+// The levels while the server runs, and while it starts or stops. Its services start and stop one after the other and
+// complain of each other's absence in between; a start that fails is reported by its error.
+const (
+	levelRun   = slog.LevelWarn
+	levelQuiet = slog.LevelError + 1
+)
+
+func newTemporalLog(log *slog.Logger) temporalLog {
+	l := temporalLog{log: log.With("engine", "temporal"), level: &slog.LevelVar{}, fatal: &fatalState{}}
+	l.level.Set(levelQuiet)
+	return l
 }
 
 var (
@@ -18,7 +44,7 @@ var (
 	_ log.WithLogger = temporalLog{}
 )
 
-// fatalError is what the server panics with instead of ending the process.
+// fatalError is for what the server would have ended the process.
 type fatalError struct {
 	message string
 }
@@ -37,24 +63,34 @@ func (l temporalLog) Panic(msg string, tags ...tag.Tag) {
 	panic(msg)
 }
 
+// Fatal ends what calls it, instead of the process. The server calls it when it cannot start, with a port in use or a
+// machine too busy to answer in time, which the start then reports or tries again. A constructor panics, and buildServer
+// recovers; a start hook's goroutine ends, which fx takes for a failure of the hook. What goes wrong so badly later is
+// left to the log.
 func (l temporalLog) Fatal(msg string, tags ...tag.Tag) {
 	l.write(slog.LevelError, msg, tags)
 	for _, t := range tags {
-		if err, ok := t.Value().(error); ok {
-			msg += ": " + err.Error()
+		if t.Key() == "error" {
+			msg = fmt.Sprintf("%s: %v", msg, t.Value())
 		}
 	}
-	panic(fatalError{msg})
+	err := fatalError{msg}
+	l.fatal.first.CompareAndSwap(nil, &err)
+	if l.fatal.building.Load() {
+		panic(err)
+	}
+	runtime.Goexit()
 }
 
-// With keeps the tags as attributes, as the server's own loggers do.
+// With keeps the tags for the day something is written: the server makes such a logger for each task, and hardly ever
+// uses it.
 func (l temporalLog) With(tags ...tag.Tag) log.Logger {
-	return temporalLog{slog.New(l.log.Handler().WithAttrs(attrs(tags)))}
+	return temporalLog{l.log, l.level, l.fatal, slices.Concat(l.tags, tags)}
 }
 
 func (l temporalLog) write(level slog.Level, msg string, tags []tag.Tag) {
-	if l.log.Enabled(context.Background(), level) {
-		l.log.LogAttrs(context.Background(), level, msg, attrs(tags)...)
+	if level >= l.level.Level() && l.log.Enabled(context.Background(), level) {
+		l.log.LogAttrs(context.Background(), level, msg, attrs(slices.Concat(l.tags, tags))...)
 	}
 }
 

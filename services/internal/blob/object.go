@@ -1,0 +1,198 @@
+package blob
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// metaSum is the user metadata (x-amz-meta-sha256) with the sha256 of the uncompressed bytes; the HTTP client gives
+// names in this canonical form.
+const metaSum = "Sha256"
+
+// Get reads one object. [plimsoll.ErrNotFound] is returned when the key holds none, [plimsoll.ErrIntegrity] when its
+// bytes are not what was written.
+func (s *Store) Get(ctx context.Context, key string) (Object, error) {
+	var o Object
+	err := s.retry(ctx, "read", key, func() (err error) {
+		o, err = s.get(ctx, key)
+		return err
+	})
+	return o, err
+}
+
+func (s *Store) get(ctx context.Context, key string) (Object, error) {
+	body, info, _, err := s.core.GetObject(ctx, s.bucket, key, minio.GetObjectOptions{})
+	if err != nil {
+		return Object{}, err
+	}
+	defer body.Close()
+	stored, err := readBody(body, info.Size)
+	if err != nil {
+		return Object{}, err
+	}
+	b, err := unseal(stored, info.UserMetadata[metaSum])
+	if err != nil {
+		return Object{}, err
+	}
+	return Object{Bytes: b, ETag: info.ETag, Modified: info.LastModified}, nil
+}
+
+// readBody reads an answer of the size that its header gives; a shorter one is an error of the connection.
+func readBody(body io.Reader, size int64) ([]byte, error) {
+	if size < 0 || size > maxStored {
+		return nil, fmt.Errorf("%w: object of %d stored bytes, more than %d", plimsoll.ErrLimit, size, int64(maxStored))
+	}
+	// The header's claim is not allocated ahead: a buffer that grows costs little and cannot be made huge by a lie.
+	var buf bytes.Buffer
+	buf.Grow(int(min(size, 1<<20)) + bytes.MinRead)
+	if _, err := io.CopyN(&buf, body, size); err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// Head says whether the key holds an object; its bytes are not checked.
+func (s *Store) Head(ctx context.Context, key string) (bool, error) {
+	_, err := s.stat(ctx, key)
+	if errors.Is(err, plimsoll.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s *Store) stat(ctx context.Context, key string) (minio.ObjectInfo, error) {
+	var info minio.ObjectInfo
+	err := s.retry(ctx, "look for", key, func() (err error) {
+		info, err = s.core.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
+		return err
+	})
+	return info, err
+}
+
+// Put writes the object, over another if there is one.
+func (s *Store) Put(ctx context.Context, key string, b []byte) error {
+	return s.put(ctx, key, b, anything, "")
+}
+
+// Create writes the object if the key holds none, else it returns [ErrExists].
+func (s *Store) Create(ctx context.Context, key string, b []byte) error {
+	return s.put(ctx, key, b, nothing, "")
+}
+
+// Replace writes the object if the key still holds the one with etag (from [Store.Get]); an empty etag means that it
+// must hold none. Otherwise [ErrExists] is returned and nothing is written.
+func (s *Store) Replace(ctx context.Context, key string, b []byte, etag string) error {
+	if etag == "" {
+		return s.put(ctx, key, b, nothing, "")
+	}
+	return s.put(ctx, key, b, match, etag)
+}
+
+// Delete removes the object; one that is missing already is no error.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	err := s.retry(ctx, "delete", key, func() error {
+		return s.core.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{})
+	})
+	if errors.Is(err, plimsoll.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// condition is what must hold at the key for a write to happen.
+type condition int
+
+const (
+	anything condition = iota
+	nothing            // If-None-Match: *
+	match              // If-Match: etag
+)
+
+// put writes one object under a condition, as well as the bucket can.
+func (s *Store) put(ctx context.Context, key string, b []byte, cond condition, etag string) error {
+	if cond != anything && s.unconditional.Load() {
+		if err := s.checkUnconditionally(ctx, key, cond, etag); err != nil {
+			return err
+		}
+		cond = anything
+	}
+	return s.send(ctx, key, b, cond, etag)
+}
+
+// send writes one object in a single request. A write whose answer was lost may have happened: when a later try is then
+// refused because the key holds something, that something is compared with ours before it counts as another's.
+func (s *Store) send(ctx context.Context, key string, b []byte, cond condition, etag string) error {
+	stored, sum, err := seal(b)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", s.at(key), err)
+	}
+	opts, payload, tries := putOptions(sum, cond, etag), sumOf(stored), 0
+	err = s.retry(ctx, "write", key, func() error {
+		tries++
+		_, err := s.core.PutObject(ctx, s.bucket, key, bytes.NewReader(stored), int64(len(stored)), "", payload, opts)
+		return refused(err, cond)
+	})
+	if tries > 1 && errors.Is(err, ErrExists) && s.holds(ctx, key, sum) {
+		return nil
+	}
+	return err
+}
+
+// refused turns S3's answer to If-Match on a key that no longer exists (404) into what it means here, without the
+// answer itself, which would read as "not found".
+func refused(err error, cond condition) error {
+	if r, ok := response(err); ok && cond == match && r.StatusCode == http.StatusNotFound && r.Code != minio.NoSuchBucket {
+		return &deletedError{}
+	}
+	return err
+}
+
+// deletedError is an [ErrExists] that will not pass.
+type deletedError struct{}
+
+func (*deletedError) Error() string { return ErrExists.Error() + ": it was deleted" }
+func (*deletedError) Unwrap() error { return ErrExists }
+
+func (s *Store) holds(ctx context.Context, key, sum string) bool {
+	info, err := s.stat(ctx, key)
+	return err == nil && info.UserMetadata[metaSum] == sum
+}
+
+// checkUnconditionally asks first and leaves a gap between question and write: what one scheduler alone can live with.
+func (s *Store) checkUnconditionally(ctx context.Context, key string, cond condition, etag string) error {
+	info, err := s.stat(ctx, key)
+	if err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
+		return err
+	}
+	missing := err != nil
+	if missing == (cond == nothing) && (missing || info.ETag == etag) {
+		return nil
+	}
+	return fmt.Errorf("write %s: %w", s.at(key), ErrExists)
+}
+
+// putOptions makes a plain signed PUT: the payload's hash is known, so neither streaming signatures nor multipart
+// uploads, which not every server understands, are needed.
+func putOptions(sum string, cond condition, etag string) minio.PutObjectOptions {
+	opts := minio.PutObjectOptions{
+		UserMetadata:         map[string]string{metaSum: sum},
+		ContentType:          "application/zstd",
+		DisableMultipart:     true,
+		DisableContentSha256: true, // the hash is given with the request instead of chunk by chunk
+	}
+	switch cond {
+	case nothing:
+		opts.SetMatchETagExcept("*")
+	case match:
+		opts.SetMatchETag(etag)
+	}
+	return opts
+}

@@ -1,0 +1,115 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+)
+
+// Field describes one field of the file. docs/configuration.md has all of them; a test compares.
+type Field struct {
+	Name    string // "registries[].sweep.cron"
+	Env     string // the variable that overrides it; empty inside lists
+	Default string // as one would write it; empty: none
+	Doc     string // what it is, with its unit
+}
+
+// Fields are all fields of the file, in its order.
+func Fields() []Field {
+	var fields []Field
+	eachField(reflect.TypeFor[File](), "", func(name string) {
+		d := docs[name]
+		f := Field{Name: name, Default: d.def, Doc: d.doc}
+		if !strings.Contains(name, "[]") {
+			f.Env = envName(name)
+		}
+		fields = append(fields, f)
+	})
+	return fields
+}
+
+// eachField names every field that holds a value or a list of values.
+func eachField(t reflect.Type, prefix string, visit func(name string)) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := yamlName(f)
+		if name == "" {
+			continue
+		}
+		name = join(prefix, name)
+		switch {
+		case f.Type.Kind() == reflect.Struct:
+			eachField(f.Type, name, visit)
+		case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+			eachField(f.Type.Elem(), name+"[]", visit)
+		default:
+			visit(name)
+		}
+	}
+}
+
+type fieldDoc struct{ def, doc string }
+
+// docs is the text of each field; the defaults are checked against Default.
+var docs = map[string]fieldDoc{
+	"listen":      {"127.0.0.1:8080", "Address (host:port) of the pages, the API and the hooks when all parts run in one process. Port 0 takes a free one. Beyond loopback it needs tokens_file."},
+	"data":        {"plimsoll-data", "Folder of the embedded bucket, queue and orchestrator. It is created."},
+	"tokens_file": {"", "File of bearer tokens, one line each, as `plimsoll token NAME ROLE` prints it. Changing calls always need a token; reading calls need one on any listener beyond loopback. It is read again when it changes."},
+	"log_level":   {"info", "Least level of log records: debug, info, warn or error."},
+
+	"bucket.endpoint":        {"", "S3 server, host[:port] without scheme. Empty: the embedded one, under data."},
+	"bucket.bucket":          {"plimsoll", "Name of the bucket. It is created where the credentials allow it."},
+	"bucket.region":          {"us-east-1", "Region of the bucket."},
+	"bucket.access_key":      {"", "Access key. Empty: the AWS_… variables, the shared credentials file, or the role of the machine or service account."},
+	"bucket.secret_key_file": {"", "File with the secret key, nothing else. PLIMSOLL_BUCKET_SECRET_KEY may hold the secret itself instead."},
+	"bucket.tls":             {"false", "Speak TLS to the server: true or false."},
+	"bucket.ca_file":         {"", "PEM file of the authorities that sign the server's certificate. Empty: the system's."},
+
+	"nats.url":              {"", "NATS server with JetStream, several with commas. Empty: the embedded one, under data."},
+	"nats.credentials_file": {"", "NATS credentials (.creds) file. PLIMSOLL_NATS_USER and PLIMSOLL_NATS_PASSWORD are the other way."},
+	"nats.ca_file":          {"", "PEM file of the authorities that sign the server's certificate. Empty: the system's."},
+
+	"temporal.address":      {"", "Temporal frontend, host:port. Empty: the embedded one, under data."},
+	"temporal.namespace":    {"default", "Temporal namespace. It must exist."},
+	"temporal.api_key_file": {"", "File with an API key, nothing else."},
+	"temporal.ca_file":      {"", "PEM file of the authorities that sign the server's certificate. Empty: the system's."},
+	"temporal.cert_file":    {"", "PEM file of the client certificate; with key_file."},
+	"temporal.key_file":     {"", "PEM file of the client certificate's key; with cert_file."},
+
+	"registries[].id":                  {"", "Name of the registry, 1 to 63 of a-z, 0-9 and dashes. It stands in object keys and URLs and must never change. Needed."},
+	"registries[].url":                 {"", "https://host[:port] or http://host[:port]. Needed."},
+	"registries[].repositories":        {"", "Repositories to watch. Empty: the registry's catalogue is asked, which some registries do not offer or only to administrators."},
+	"registries[].include":             {"", "Patterns on repository or repository:tag. Empty: everything."},
+	"registries[].exclude":             {"", "Patterns on repository or repository:tag; they win over include."},
+	"registries[].username":            {"", "User name; with password_file."},
+	"registries[].password_file":       {"", "File with the password or token, nothing else; with username."},
+	"registries[].docker_config":       {"", "File in the form of Docker's config.json to take credentials from, instead of username. With neither, the usual keychains are asked."},
+	"registries[].ca_file":             {"", "PEM file of the authorities that sign the registry's certificate, besides the system's."},
+	"registries[].cert_file":           {"", "PEM file of a client certificate; with key_file."},
+	"registries[].key_file":            {"", "PEM file of the client certificate's key; with cert_file."},
+	"registries[].proxy":               {"", "Proxy URL (http, https, socks5). Empty: HTTPS_PROXY and its relatives. none: no proxy."},
+	"registries[].allow_networks":      {"", "Networks (CIDR) that the registry's redirects and token realms may point to, besides the class of address that the registry itself has. Link-local addresses are never reached."},
+	"registries[].hook_secret_file":    {"", "File with the secret that the registry's notifications must carry. Needed for hooks beyond loopback."},
+	"registries[].sweep.cron":          {"0 1 * * *", "When a sweep starts: minute, hour, day, month, weekday (0 is Sunday); day and weekday must both fit. off: never by itself."},
+	"registries[].sweep.time_zone":     {"UTC", "IANA time zone of cron."},
+	"registries[].concurrency":         {"8", "Requests at once while the registry is listed, 1 to 256."},
+	"registries[].requests_per_second": {"0", "Bound on the rate of requests while the registry is listed; 0: none."},
+
+	"scheduler.listen":      {"127.0.0.1:8081", "Address of hooks, health and metrics when the scheduler runs alone."},
+	"scheduler.workers":     {"", "gRPC targets of the workers when the scheduler runs alone; `dns:///name:port` finds all behind a name."},
+	"scheduler.push_slots":  {"8", "Pushes in work at once, 1 to 1024 requests."},
+	"scheduler.sweep_slots": {"4 × worker.slots", "Sweep requests in work at once, 1 to 4096; each holds up to 64 images."},
+
+	"worker.listen": {"127.0.0.1:9090", "gRPC address of a worker that runs alone."},
+	"worker.admin":  {"127.0.0.1:9091", "Address of health and metrics of a worker that runs alone."},
+	"worker.slots":  {"cores + 1", "Layers in work at once, 1 to 1024; one of them is kept for pushes."},
+
+	"reporter.listen":       {"127.0.0.1:8080", "Address of the pages and the API when the reporter runs alone. Beyond loopback it needs tokens_file."},
+	"reporter.advisories":   {"", "Advisories in osv.dev's layout: a folder or a URL. Empty: none, so that no verdict can be a pass."},
+	"reporter.poll":         {"1h", "How often the advisories are looked at, as a duration, at least 1m."},
+	"reporter.stale_after":  {"48h", "Advisories not checked successfully for longer count as stale, as a duration, at least poll."},
+	"reporter.active_days":  {"30", "An image is active when its tag moved, was pulled or was admitted within so many days, 1 to 3650."},
+	"reporter.policy":       {"", "Policy file. Empty: the built-in baseline."},
+	"reporter.organisation": {"", "Name that stands on reports, one line of at most 200 bytes."},
+	"reporter.report_cron":  {"0 6 * * 1", "When the weekly report is made, as sweep.cron. off: never by itself."},
+	"reporter.report_zone":  {"UTC", "IANA time zone of report_cron."},
+}

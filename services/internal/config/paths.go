@@ -1,0 +1,31 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// relativeTo makes the paths in f that are relative to dir usable from the working directory.
+func (f File) relativeTo(dir string) File {
+	paths := []*string{
+		&f.Data, &f.TokensFile, &f.Bucket.SecretKeyFile, &f.Bucket.CAFile, &f.NATS.CredentialsFile, &f.NATS.CAFile,
+		&f.Temporal.APIKeyFile, &f.Temporal.CAFile, &f.Temporal.CertFile, &f.Temporal.KeyFile, &f.Reporter.Policy,
+	}
+	if !isURL(f.Reporter.Advisories) {
+		paths = append(paths, &f.Reporter.Advisories)
+	}
+	f.Registries = slices.Clone(f.Registries)
+	for i := range f.Registries {
+		r := &f.Registries[i]
+		paths = append(paths, &r.PasswordFile, &r.DockerConfig, &r.CAFile, &r.CertFile, &r.KeyFile, &r.HookSecret)
+	}
+	for _, p := range paths {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	return f
+}
+
+func isURL(s string) bool { return strings.Contains(s, "://") }

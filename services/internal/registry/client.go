@@ -1,0 +1,159 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// Options are what a Client's owner gives besides the registry's configuration. The zero value is usable.
+type Options struct {
+	Log       *slog.Logger // default: discard
+	UserAgent string       // default "plimsoll"
+	// Bytes is called with the number of blob bytes each read brought over the wire, also those read a second time.
+	Bytes func(n int)
+}
+
+// Client reads one registry. It is safe for use by many goroutines and keeps connections, tokens and the memory of being
+// throttled: make one a registry and process.
+type Client struct {
+	conf  plimsoll.Registry
+	base  url.URL // scheme and host
+	opts  Options
+	lim   limits
+	guard *guard
+	proxy proxyFunc // nil: none
+	http  *http.Client
+	auth  *authorizer
+
+	slots     chan struct{} // discovery requests at once
+	pace      *rate.Limiter // discovery requests a second
+	pause     pause
+	throttled atomic.Int64
+	chains    chains
+}
+
+// Descriptor is what a reference points at.
+type Descriptor struct {
+	Digest    plimsoll.Digest
+	MediaType string // of the reply, without parameters; empty when the registry gave none
+	Size      int64  // bytes; -1 when the registry gave none
+}
+
+// New makes a client. Nothing is sent. Errors are faults of the configuration (ErrInvalid): a URL of the wrong form, an
+// unreadable certificate, a network that is none.
+func New(r plimsoll.Registry, o Options) (*Client, error) { return newClient(r, o, defaultLimits) }
+
+func newClient(r plimsoll.Registry, o Options, lim limits) (*Client, error) {
+	base, err := parseBase(r.URL)
+	if err != nil {
+		return nil, fmt.Errorf("registry %s: %w", r.ID, err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "plimsoll"
+	}
+	if o.Bytes == nil {
+		o.Bytes = func(int) {}
+	}
+	c := &Client{conf: r, base: base, opts: o, lim: lim}
+	if c.guard, err = newGuard(base, r.AllowNetworks, lim.dial); err != nil {
+		return nil, fmt.Errorf("registry %s: %w", r.ID, err)
+	}
+	if c.proxy, err = proxyFor(r.Proxy, c.guard); err != nil {
+		return nil, fmt.Errorf("registry %s: %w", r.ID, err)
+	}
+	transport, err := newTransport(r, base, c.guard, c.proxy, lim)
+	if err != nil {
+		return nil, fmt.Errorf("registry %s: %w", r.ID, err)
+	}
+	c.http = &http.Client{Transport: transport, CheckRedirect: c.checkRedirect}
+	c.auth = newAuthorizer(c, transport)
+	concurrency := r.Concurrency
+	if concurrency <= 0 {
+		concurrency = defaultConcurrency
+	}
+	c.slots = make(chan struct{}, concurrency)
+	c.pace = newPace(r.RequestsPerSecond)
+	return c, nil
+}
+
+// Registry is the configuration that the client was made with.
+func (c *Client) Registry() plimsoll.Registry { return c.conf }
+
+// Throttled is how many answers since New were 429.
+func (c *Client) Throttled() int64 { return c.throttled.Load() }
+
+// Close drops the unused connections. Requests under way go on.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// enter takes one of the discovery slots and waits for the configured pace; leave gives the slot back.
+func (c *Client) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case c.slots <- struct{}{}:
+		return func() { <-c.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func newPace(perSecond float64) *rate.Limiter {
+	if perSecond <= 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
+}
+
+// hubHosts are the names people write for Docker Hub; only the last serves the API.
+var hubHosts = map[string]string{"docker.io": hubAPI, "index.docker.io": hubAPI, "registry.hub.docker.com": hubAPI}
+
+const hubAPI = "registry-1.docker.io"
+
+// parseBase reads https://host[:port] or http://host[:port].
+func parseBase(s string) (url.URL, error) {
+	fault := func(why string) (url.URL, error) {
+		return url.URL{}, fmt.Errorf("%w url %.200q: %s; write https://host[:port]", plimsoll.ErrInvalid, redactText(s), why)
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return fault("it is no URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fault("it has no http:// or https://")
+	case u.User != nil:
+		return fault("credentials belong into username and password_file")
+	case u.Hostname() == "":
+		return fault("it has no host")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return fault("only scheme and host are meant; repository names stand under repositories")
+	}
+	host := strings.ToLower(u.Host)
+	if api, ok := hubHosts[host]; ok {
+		host = api
+	}
+	return url.URL{Scheme: u.Scheme, Host: host}, nil
+}
+
+// origin is scheme, host and port with the scheme's default port filled in: what two URLs must share for credentials to go to
+// both.
+func origin(u *url.URL) string {
+	return u.Scheme + "://" + hostPort(u)
+}
+
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}

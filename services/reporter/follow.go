@@ -1,0 +1,140 @@
+package reporter
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/plimsoll/plimsoll"
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/internal/config"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+)
+
+const (
+	// tailEvery is how often the change log is read without a hint (DESIGN, objects: at least every 30 s).
+	tailEvery = 20 * time.Second
+	// foldAgain is how long a first fold that failed waits.
+	foldAgain = 5 * time.Second
+	// natsPause is the wait between two tries to reach NATS.
+	natsPause = 2 * time.Second
+)
+
+// hear subscribes to the hints. Hints are lost without harm, so a plain subscription will do; the connection is made and
+// made again in the background. Each hint leaves one token in the channel, which is enough for any number of them.
+func hear(c config.NATS, p *parts, log *slog.Logger) (hints <-chan struct{}, end func(), err error) {
+	woken := make(chan struct{}, 1)
+	wake := func() {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	}
+	down := func(_ *nats.Conn, err error) {
+		if err == nil {
+			err = errors.New("not connected")
+		}
+		if p.set(partNATS, fmt.Errorf("%s: %w", c.URL, err)) {
+			log.Warn("no hints from NATS: the change log is read by the clock", "error", err)
+		}
+	}
+	up := func(*nats.Conn) {
+		p.set(partNATS, nil)
+		wake() // what was said while we were away
+	}
+	o := []nats.Option{
+		nats.Name("plimsoll-reporter"), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(natsPause),
+		nats.ConnectHandler(up), nats.ReconnectHandler(up), nats.DisconnectErrHandler(down), nats.ReconnectErrHandler(down),
+		nats.NoCallbacksAfterClientClose(),
+	}
+	more, err := natsAccess(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	nc, err := nats.Connect(c.URL, append(o, more...)...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("nats.url %s: %w", c.URL, err)
+	}
+	if _, err := nc.Subscribe(scanv1.SubjectsChanges, func(*nats.Msg) { wake() }); err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf("listen for hints at %s: %w", c.URL, err)
+	}
+	return woken, nc.Close, nil
+}
+
+func natsAccess(c config.NATS) (o []nats.Option, err error) {
+	if c.User != "" {
+		o = append(o, nats.UserInfo(c.User, c.Password))
+	}
+	if c.CredentialsFile != "" {
+		o = append(o, nats.UserCredentials(c.CredentialsFile))
+	}
+	if c.CAFile == "" {
+		return o, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("nats.ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("nats.ca_file %s: %w: no certificate in PEM form", c.CAFile, plimsoll.ErrInvalid)
+	}
+	return append(o, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool})), nil
+}
+
+// fold folds the bucket until it has worked once. What could not be read of it is part of the view.
+func fold(ctx context.Context, e *posture.Engine, p *parts, log *slog.Logger) error {
+	for {
+		err := e.Fold(ctx)
+		if e.View() != nil {
+			p.set(partPosture, err)
+			return nil
+		}
+		p.set(partPosture, err)
+		log.Error("posture cannot be folded from the bucket yet", "error", err)
+		if !pause(ctx, foldAgain) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// follow reads the tail of the change log at each hint and by the clock, until ctx ends.
+func follow(ctx context.Context, e *posture.Engine, hints <-chan struct{}, p *parts, log *slog.Logger) {
+	clock := time.NewTicker(tailEvery)
+	defer clock.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hints:
+		case <-clock.C:
+		}
+		_, err := e.Advance(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if p.set(partPosture, err) && err != nil {
+			log.Error("change log cannot be followed", "error", err)
+		}
+	}
+}
+
+// pause waits for d; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	_ "embed"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/access"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
+)
+
+// Sweeps starts, ends and watches sweeps. Errors wrap ErrUnavailable when the orchestrator cannot be reached, and
+// ErrNotFound when no sweep runs.
+type Sweeps interface {
+	Start(ctx context.Context, registry, actor string) (joined bool, err error)
+	Cancel(ctx context.Context, registry, actor string) error
+	Progress(ctx context.Context, registry string) (plimsoll.Sweep, error)
+}
+
+// Feed reads the advisory feed again; the generation's id is the one in force afterwards.
+type Feed interface {
+	Update(ctx context.Context, actor string) (generation string, changed bool, err error)
+}
+
+// Config is what the API needs.
+type Config struct {
+	View       func() *posture.View // nil before the first fold
+	Reports    *report.Writer
+	Sweeps     Sweeps
+	Feed       Feed
+	Registries []plimsoll.Registry
+	StaleAfter time.Duration
+	Version    string
+	Parts      func() map[string]string // how the parts around stand: "ok" or what is wrong
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// Server answers /api/v1.
+type Server struct{ Config }
+
+// New is a server.
+func New(c Config) *Server { return &Server{c} }
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// route is one call: changing ones need the role operator, the others viewer where the listener is exposed.
+type route struct {
+	pattern string
+	role    access.Role
+	handler http.HandlerFunc
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{"GET /api/v1/images", access.Viewer, s.images},
+		{"GET /api/v1/images/{digest}", access.Viewer, s.image},
+		{"GET /api/v1/images/{digest}/packages", access.Viewer, s.packages},
+		{"GET /api/v1/repositories", access.Viewer, s.repositories},
+		{"GET /api/v1/findings", access.Viewer, s.findings},
+		{"GET /api/v1/findings/unique", access.Viewer, s.uniques},
+		{"GET /api/v1/advisories", access.Viewer, s.advisories},
+		{"GET /api/v1/advisories/{id...}", access.Viewer, s.advisory},
+		{"POST /api/v1/advisories/update", access.Operator, s.update},
+		{"GET /api/v1/coverage", access.Viewer, s.coverage},
+		{"GET /api/v1/coverage/gaps", access.Viewer, s.gaps},
+		{"GET /api/v1/coverage/feeds", access.Viewer, s.feeds},
+		{"GET /api/v1/posture", access.Viewer, s.posture},
+		{"GET /api/v1/status", access.Viewer, s.status},
+		{"GET /api/v1/changes", access.Viewer, s.changes},
+		{"GET /api/v1/search", access.Viewer, s.search},
+		{"GET /api/v1/sweeps", access.Viewer, s.sweeps},
+		{"POST /api/v1/sweeps", access.Operator, s.startSweep},
+		{"POST /api/v1/sweeps/cancel", access.Operator, s.cancelSweep},
+		{"GET /api/v1/reports", access.Viewer, s.reports},
+		{"POST /api/v1/reports", access.Operator, s.makeReport},
+		{"GET /api/v1/reports/draft", access.Viewer, s.draft},
+		{"GET /api/v1/reports/{period}/{file}", access.Viewer, s.reportFile},
+		{"GET /api/v1/scan", access.Viewer, s.scan},
+		{"GET /api/v1/gate", access.Viewer, s.gate},
+		{"GET /api/v1/openapi.yaml", access.Viewer, s.document},
+	}
+}
+
+// Register adds the API to mux, each call behind guard.
+func (s *Server) Register(mux *http.ServeMux, guard func(access.Role, http.Handler) http.Handler) {
+	for _, r := range s.routes() {
+		mux.Handle(r.pattern, guard(r.role, r.handler))
+	}
+	mux.Handle("/api/", guard(access.Viewer, http.HandlerFunc(s.missing)))
+}
+
+func (s *Server) document(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = w.Write(openAPI) // an error here is the caller's connection
+}
+
+// host is how people write a registry; the id itself where it is not configured.
+func (s *Server) host(id string) string {
+	for _, r := range s.Registries {
+		if r.ID == id {
+			return r.Host()
+		}
+	}
+	return id
+}
+
+// registryID is the id of a registry by id or host; empty when none is configured so.
+func (s *Server) registryID(name string) string {
+	for _, r := range s.Registries {
+		if r.ID == name || r.Host() == name {
+			return r.ID
+		}
+	}
+	return ""
+}

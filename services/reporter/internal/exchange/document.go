@@ -1,0 +1,183 @@
+package exchange
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+)
+
+// Document is one scan document before it is written: its head, and the images one by one.
+type Document struct {
+	Tool   Tool
+	Data   Data
+	Policy Policy
+	Images iter.Seq2[Image, error]
+	At     time.Time // when the verdicts were formed; in the forms that demand a date
+	Name   string    // what was asked for
+}
+
+// Tool names what wrote the document.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Data says which advisories the verdicts were formed by.
+type Data struct {
+	Generation string `json:"generation"`
+	Feeds      []Feed `json:"feeds"`
+}
+
+// Feed is one ecosystem's part of the data.
+type Feed struct {
+	Ecosystem string    `json:"ecosystem"`
+	Records   int       `json:"records"`
+	Newest    time.Time `json:"newest,omitzero"`
+	Checked   time.Time `json:"checked"`
+	Error     string    `json:"error"`
+}
+
+// Policy names the policy that was applied.
+type Policy struct {
+	Name    string          `json:"name"`
+	Version int             `json:"version"`
+	Digest  plimsoll.Digest `json:"digest"`
+}
+
+// Image is one image of the document (DESIGN: command line, scan).
+type Image struct {
+	Reference  string                        `json:"reference"`
+	Digest     plimsoll.Digest               `json:"digest"`
+	Platform   string                        `json:"platform"`
+	Verdict    string                        `json:"verdict"` // a verdict, or "not applicable" for what is no image
+	Violations []plimsoll.Violation          `json:"violations"`
+	Reasons    []string                      `json:"reasons"` // why the verdict is unknown
+	Read       map[string]plimsoll.Coverage  `json:"read"`
+	Known      map[string]plimsoll.Knowledge `json:"known"`
+	Base       []Base                        `json:"base"`
+	Packages   []Package                     `json:"packages"`
+	Findings   []plimsoll.Finding            `json:"findings"`
+}
+
+// Base is one link of the chain below an image.
+type Base struct {
+	Reference string          `json:"reference"`
+	Digest    plimsoll.Digest `json:"digest"`
+	Layers    int             `json:"layers"`
+}
+
+// Package is one package of an image.
+type Package struct {
+	PURL      string `json:"purl"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Source    string `json:"source"`
+	Ecosystem string `json:"ecosystem"`
+	Layer     int    `json:"layer"`
+	Path      string `json:"path"`
+}
+
+// NotApplicable stands for the verdict of what is no image at all.
+const NotApplicable = "not applicable"
+
+// Of makes the document of rows, which it sorts by reference and platform. host gives the host that people write for a
+// registry's id. What is no image (a signature beside an image) is left out where its tag holds an image too.
+func Of(v *posture.View, rows []*posture.Row, name, version string, host func(id string) string) Document {
+	g, p := v.Generation(), v.Policy()
+	d := Document{
+		Tool: Tool{"plimsoll", version}, Data: Data{Generation: g.ID, Feeds: []Feed{}},
+		Policy: Policy{p.Name, p.Version, p.Digest}, At: v.At(), Name: name,
+	}
+	for _, f := range g.Feeds {
+		d.Data.Feeds = append(d.Data.Feeds, Feed{f.Ecosystem, f.Records, f.Newest, f.Checked, f.Error})
+	}
+	sorted := sortRows(rows)
+	d.Images = func(yield func(Image, error) bool) {
+		for _, r := range sorted {
+			if !yield(imageOf(v, r, host)) {
+				return
+			}
+		}
+	}
+	return d
+}
+
+func sortRows(rows []*posture.Row) []*posture.Row {
+	holds := map[string]bool{}
+	for _, r := range rows {
+		if r.Coverage.State != plimsoll.ReadNotApplicable {
+			holds[tagOf(r)] = true
+		}
+	}
+	out := slices.DeleteFunc(slices.Clone(rows), func(r *posture.Row) bool {
+		return r.Coverage.State == plimsoll.ReadNotApplicable && holds[tagOf(r)]
+	})
+	slices.SortFunc(out, func(a, b *posture.Row) int {
+		return cmp.Or(cmp.Compare(tagOf(a), tagOf(b)), cmp.Compare(a.Platform.String(), b.Platform.String()), cmp.Compare(a.Digest, b.Digest))
+	})
+	return out
+}
+
+func tagOf(r *posture.Row) string {
+	return r.Reference.Registry + "\x00" + r.Reference.Repository + "\x00" + r.Reference.Tag
+}
+
+func imageOf(v *posture.View, r *posture.Row, host func(string) string) (Image, error) {
+	ref := r.Reference
+	ref.Registry = host(ref.Registry)
+	if ref.Tag != "" {
+		ref.Digest = ""
+	}
+	out := Image{
+		Reference: ref.String(), Digest: r.Digest, Platform: r.Platform.String(), Verdict: string(r.Verdict.State),
+		Violations: some(r.Verdict.Violations), Reasons: some(r.Verdict.Reasons), Read: r.Read, Known: r.Known,
+		Base: []Base{}, Packages: []Package{}, Findings: []plimsoll.Finding{},
+	}
+	if out.Verdict == "" {
+		out.Verdict = NotApplicable
+	}
+	if len(out.Read) == 0 { // not resolved yet: what is known stands for the image as a whole
+		out.Read = map[string]plimsoll.Coverage{"image": r.Coverage}
+	}
+	if out.Known == nil {
+		out.Known = map[string]plimsoll.Knowledge{}
+	}
+	for _, f := range v.Findings(r) {
+		f.Aliases, f.Matched = some(f.Aliases), some(f.Matched)
+		out.Findings = append(out.Findings, f)
+	}
+	return out, out.addPackages(v, r)
+}
+
+// addPackages reads the inventory. A row that has packages whose inventory cannot be read is an error: an empty list would
+// look like an empty image.
+func (out *Image) addPackages(v *posture.View, r *posture.Row) error {
+	im, ok := v.Image(r.Digest)
+	if !ok && r.Packages > 0 {
+		return fmt.Errorf("scan document: image %s: %w: its inventory cannot be read from the bucket", r.Digest, plimsoll.ErrUnavailable)
+	}
+	if !ok {
+		return nil
+	}
+	for _, p := range im.Inventory.Packages {
+		out.Packages = append(out.Packages, Package{p.PURL, p.Name, p.Version, p.Source, p.Ecosystem, p.Layer, p.Path})
+	}
+	slices.SortFunc(out.Packages, func(a, b Package) int {
+		return cmp.Or(cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
+			cmp.Compare(a.Path, b.Path), cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.Layer, b.Layer))
+	})
+	return nil
+}
+
+// some makes an absent slice an empty one, so that JSON says [] and never null.
+func some[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}

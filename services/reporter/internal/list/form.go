@@ -1,0 +1,206 @@
+package list
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+)
+
+// Column is one column of a list's CSV.
+type Column[T any] struct {
+	Name string
+	Cell func(T) string
+}
+
+// WriteCSV writes rows under their heads (RFC 4180).
+func WriteCSV[T any](w io.Writer, columns []Column[T], rows iter.Seq[T]) error {
+	out := csv.NewWriter(w)
+	record := make([]string, len(columns))
+	for i, c := range columns {
+		record[i] = c.Name
+	}
+	if err := out.Write(record); err != nil {
+		return fmt.Errorf("csv: %w", err)
+	}
+	for r := range rows {
+		for i, c := range columns {
+			record[i] = Cell(c.Cell(r))
+		}
+		if err := out.Write(record); err != nil {
+			return fmt.Errorf("csv: %w", err)
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// Cell makes text safe in a spreadsheet: a cell that would start a formula gets a quote before it (OWASP, "CSV Injection").
+func Cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// WriteNDJSON writes one JSON document a line.
+func WriteNDJSON[T, U any](w io.Writer, rows iter.Seq[T], as func(T) U) error {
+	out := json.NewEncoder(w)
+	for r := range rows {
+		if err := out.Encode(as(r)); err != nil {
+			return fmt.Errorf("ndjson: %w", err)
+		}
+	}
+	return nil
+}
+
+func count(n int) string { return strconv.Itoa(n) }
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// ImageColumns are the columns of the images list.
+var ImageColumns = []Column[*posture.Row]{
+	{"reference", Name},
+	{"digest", func(r *posture.Row) string { return string(r.Digest) }},
+	{"platform", func(r *posture.Row) string { return r.Platform.String() }},
+	{"verdict", func(r *posture.Row) string { return string(r.Verdict.State) }},
+	{"coverage", func(r *posture.Row) string { return string(r.Coverage.State) }},
+	{"reason", func(r *posture.Row) string { return r.Coverage.Reason }},
+	{"critical", severityCell(plimsoll.SeverityCritical)},
+	{"high", severityCell(plimsoll.SeverityHigh)},
+	{"medium", severityCell(plimsoll.SeverityMedium)},
+	{"low", severityCell(plimsoll.SeverityLow)},
+	{"not rated", severityCell(plimsoll.SeverityNotRated)},
+	{"findings", read(func(r *posture.Row) int { return r.Findings })},
+	{"fixable", read(func(r *posture.Row) int { return r.Fixable })},
+	{"packages", read(func(r *posture.Row) int { return r.Packages })},
+	{"active", func(r *posture.Row) string { return strconv.FormatBool(r.Active) }},
+	{"moved", func(r *posture.Row) string { return stamp(r.Moved) }},
+}
+
+// Unread reports whether nothing is known of what a row holds: its counts are then no zeros but "not read". A row that
+// shows its last good image while a newer one waits is not unread.
+func Unread(r *posture.Row) bool { return r.Coverage.Short() && r.Layers == 0 }
+
+func severityCell(s plimsoll.Severity) func(*posture.Row) string {
+	return read(func(r *posture.Row) int { return r.Counts[s] })
+}
+
+// read writes a count, or why there is none: an image that was not read never shows a zero.
+func read(n func(*posture.Row) int) func(*posture.Row) string {
+	return func(r *posture.Row) string {
+		switch {
+		case Unread(r):
+			return "not read"
+		case r.Coverage.State == plimsoll.ReadNotApplicable:
+			return "n/a"
+		}
+		return count(n(r))
+	}
+}
+
+// PlaceColumns are the columns of the findings list.
+var PlaceColumns = []Column[posture.Place]{
+	{"advisory", func(p posture.Place) string { return p.Finding.ID }},
+	{"aliases", func(p posture.Place) string { return strings.Join(p.Finding.Aliases, " ") }},
+	{"severity", func(p posture.Place) string { return string(p.Finding.Severity) }},
+	{"score", func(p posture.Place) string { return strconv.FormatFloat(p.Finding.Score, 'f', 1, 64) }},
+	{"package", func(p posture.Place) string { return p.Finding.Package }},
+	{"installed", func(p posture.Place) string { return p.Finding.Version }},
+	{"fixed in", func(p posture.Place) string { return p.Finding.Fixed }},
+	{"ecosystem", func(p posture.Place) string { return p.Finding.Ecosystem }},
+	{"purl", func(p posture.Place) string { return p.Finding.PURL }},
+	{"reference", func(p posture.Place) string { return Name(p.Row) }},
+	{"digest", func(p posture.Place) string { return string(p.Row.Digest) }},
+	{"platform", func(p posture.Place) string { return p.Row.Platform.String() }},
+	{"layer", func(p posture.Place) string { return count(p.Finding.Layer) }},
+	{"path", func(p posture.Place) string { return p.Finding.Path }},
+	{"status", func(p posture.Place) string { return p.Finding.Status }},
+}
+
+// UniqueColumns are the columns of the findings list grouped by advisory and package.
+var UniqueColumns = []Column[Unique]{
+	{"advisory", func(u Unique) string { return u.ID }},
+	{"package", func(u Unique) string { return u.Package }},
+	{"severity", func(u Unique) string { return string(u.Severity) }},
+	{"score", func(u Unique) string { return strconv.FormatFloat(u.Score, 'f', 1, 64) }},
+	{"ecosystems", func(u Unique) string { return strings.Join(u.Ecosystems, " ") }},
+	{"fixed in", func(u Unique) string { return strings.Join(u.Fixed, " ") }},
+	{"images", func(u Unique) string { return count(u.Images) }},
+	{"places", func(u Unique) string { return count(u.Places) }},
+}
+
+// AdvisoryColumns are the columns of the advisories list.
+var AdvisoryColumns = []Column[Advisory]{
+	{"advisory", func(a Advisory) string { return a.ID }},
+	{"aliases", func(a Advisory) string { return strings.Join(a.Aliases, " ") }},
+	{"severity", func(a Advisory) string { return string(a.Severity) }},
+	{"score", func(a Advisory) string { return strconv.FormatFloat(a.Score, 'f', 1, 64) }},
+	{"packages", func(a Advisory) string { return strings.Join(a.Packages, " ") }},
+	{"images", func(a Advisory) string { return count(a.Images) }},
+	{"places", func(a Advisory) string { return count(a.Places) }},
+	{"fixable", func(a Advisory) string { return strconv.FormatBool(a.Fixable) }},
+}
+
+// RepositoryColumns are the columns of the repositories list.
+var RepositoryColumns = []Column[Repository]{
+	{"registry", func(r Repository) string { return r.Registry }},
+	{"repository", func(r Repository) string { return r.Repository }},
+	{"verdict", func(r Repository) string { return string(r.Verdict) }},
+	{"coverage", func(r Repository) string { return string(r.Coverage) }},
+	{"images", func(r Repository) string { return count(r.Images) }},
+	{"fail", func(r Repository) string { return count(r.Fail) }},
+	{"unknown", func(r Repository) string { return count(r.Unknown) }},
+	{"critical", func(r Repository) string { return count(r.Critical) }},
+	{"high", func(r Repository) string { return count(r.High) }},
+	{"fixable", func(r Repository) string { return count(r.Fixable) }},
+	{"moved", func(r Repository) string { return stamp(r.Moved) }},
+}
+
+// GapColumns are the columns of the causes list.
+var GapColumns = []Column[Gap]{
+	{"registry", func(g Gap) string { return g.Registry }},
+	{"cause", func(g Gap) string { return g.Cause }},
+	{"state", func(g Gap) string { return string(g.State) }},
+	{"reason", func(g Gap) string { return g.Reason }},
+	{"images", func(g Gap) string { return count(g.Images) }},
+	{"since", func(g Gap) string { return stamp(g.Since) }},
+	{"example", func(g Gap) string { return g.Example }},
+	{"advice", func(g Gap) string { return g.Advice }},
+}
+
+// FeedColumns are the columns of the feeds list.
+var FeedColumns = []Column[Feed]{
+	{"ecosystem", func(f Feed) string { return f.Ecosystem }},
+	{"state", func(f Feed) string { return string(f.State) }},
+	{"records", func(f Feed) string { return count(f.Records) }},
+	{"withdrawn", func(f Feed) string { return count(f.Withdrawn) }},
+	{"skipped", func(f Feed) string { return count(f.Skipped) }},
+	{"newest", func(f Feed) string { return stamp(f.Newest) }},
+	{"checked", func(f Feed) string { return stamp(f.Checked) }},
+	{"images", func(f Feed) string { return count(f.Images) }},
+	{"error", func(f Feed) string { return f.Error }},
+}
+
+// PackageColumns are the columns of an image's packages.
+var PackageColumns = []Column[plimsoll.Package]{
+	{"name", func(p plimsoll.Package) string { return p.Name }},
+	{"version", func(p plimsoll.Package) string { return p.Version }},
+	{"source", func(p plimsoll.Package) string { return p.Source }},
+	{"ecosystem", func(p plimsoll.Package) string { return p.Ecosystem }},
+	{"purl", func(p plimsoll.Package) string { return p.PURL }},
+	{"layer", func(p plimsoll.Package) string { return count(p.Layer) }},
+	{"path", func(p plimsoll.Package) string { return p.Path }},
+}

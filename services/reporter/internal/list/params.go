@@ -1,0 +1,132 @@
+package list
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+)
+
+// param is one parameter of a filter: the words it may have (or a check), and its condition on rows or on findings.
+type param struct {
+	words   []string
+	check   func(string) bool
+	want    string
+	row     func(r *posture.Row, value string, now time.Time) bool
+	finding func(f *plimsoll.Finding, value string) bool
+}
+
+// params is every parameter that a list understands. The OpenAPI document names the same ones (a test compares).
+var params = map[string]param{
+	"scope": {words: []string{ScopeActive, ScopeStored}},
+	"verdict": {words: []string{"pass", "warn", "fail", "unknown"}, row: func(r *posture.Row, v string, _ time.Time) bool {
+		return string(r.Verdict.State) == v
+	}},
+	"coverage": {words: []string{Covered, Short, "complete", "not applicable", "stale", "waiting", "partial", "failed"}, row: rowCoverage},
+	"applicable": {words: []string{"yes", "no"}, row: func(r *posture.Row, v string, _ time.Time) bool {
+		return (r.Coverage.State != plimsoll.ReadNotApplicable) == (v == "yes")
+	}},
+	"cause": {check: isCause, want: "the 12 digits that a gap has", row: func(r *posture.Row, v string, _ time.Time) bool {
+		return r.Coverage.Short() && Cause(r.Coverage) == v
+	}},
+	"registry": {row: func(r *posture.Row, v string, _ time.Time) bool { return r.Reference.Registry == v }},
+	"repository": {row: func(r *posture.Row, v string, _ time.Time) bool {
+		return r.Reference.Repository == v
+	}},
+	"tag":      {row: func(r *posture.Row, v string, _ time.Time) bool { return r.Reference.Tag == v }},
+	"platform": {row: func(r *posture.Row, v string, _ time.Time) bool { return r.Platform.String() == v }},
+	"digest": {check: isDigest, want: "sha256: and 64 hexadecimal digits", row: func(r *posture.Row, v string, _ time.Time) bool {
+		return string(r.Digest) == v || string(r.Reference.Digest) == v
+	}},
+	"behind": {words: []string{"yes", "no"}, row: func(r *posture.Row, v string, _ time.Time) bool { return (r.Behind != "") == (v == "yes") }},
+	"moved":  {check: isDays, want: "a number of days, as in 7d", row: rowMoved},
+	"known":  {words: []string{"current", "stale", "none"}, row: rowKnown},
+	"holds": {want: "an ecosystem", row: func(r *posture.Row, v string, _ time.Time) bool {
+		_, ok := r.Known[v]
+		return ok
+	}},
+	"family": {want: "an ecosystem without its release", row: func(r *posture.Row, v string, _ time.Time) bool {
+		return slices.Contains(families(r), v)
+	}},
+	"q": {row: func(r *posture.Row, v string, _ time.Time) bool { return rowText(r, v) }},
+
+	"severity": {words: severityWords(), finding: func(f *plimsoll.Finding, v string) bool { return string(f.Severity) == v }},
+	"fixable":  {words: []string{"yes", "no"}, finding: func(f *plimsoll.Finding, v string) bool { return (f.Fixed != "") == (v == "yes") }},
+	"advisory": {finding: func(f *plimsoll.Finding, v string) bool { return named(f, v) }},
+	"package":  {finding: func(f *plimsoll.Finding, v string) bool { return f.Package == v }},
+	"ecosystem": {finding: func(f *plimsoll.Finding, v string) bool {
+		return f.Ecosystem == v
+	}},
+	"layer": {check: isNumber, want: "a layer's index, lowest 0"}, // of the spot where a finding stands: see finding
+
+	"sort":  {words: []string{"verdict", "name", "pushed", "critical", "high", "fixable", "coverage"}},
+	"group": {words: []string{"unique", "repository"}},
+}
+
+// Params are the names of all parameters, sorted.
+func Params() []string { return slices.Sorted(maps.Keys(params)) }
+
+func paramNames() string { return strings.Join(Params(), ", ") }
+
+func severityWords() []string {
+	var out []string
+	for _, s := range plimsoll.Severities {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+func rowCoverage(r *posture.Row, v string, _ time.Time) bool {
+	switch v {
+	case Covered:
+		return !r.Coverage.Short()
+	case Short:
+		return r.Coverage.Short()
+	}
+	return string(r.Coverage.State) == v
+}
+
+func rowKnown(r *posture.Row, v string, _ time.Time) bool {
+	for _, k := range r.Known {
+		if string(k.State) == v {
+			return true
+		}
+	}
+	return false
+}
+
+func rowMoved(r *posture.Row, v string, now time.Time) bool {
+	days, _ := strconv.Atoi(strings.TrimSuffix(v, "d"))
+	return now.Sub(r.Moved) <= time.Duration(days)*24*time.Hour
+}
+
+// rowText looks for text in what people call the image: its reference, platform and digests.
+func rowText(r *posture.Row, text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(strings.ToLower(Name(r)), text) || strings.Contains(r.Platform.String(), text) ||
+		strings.HasPrefix(string(r.Digest), text) || strings.HasPrefix(r.Digest.Hex(), text) ||
+		strings.HasPrefix(string(r.Reference.Digest), text) || strings.HasPrefix(r.Reference.Digest.Hex(), text)
+}
+
+// named reports whether id is the finding's id, an alias, or a record that matched.
+func named(f *plimsoll.Finding, id string) bool {
+	return f.ID == id || slices.Contains(f.Aliases, id) ||
+		slices.ContainsFunc(f.Matched, func(m plimsoll.Match) bool { return m.ID == id })
+}
+
+func isCause(s string) bool {
+	return len(s) == causeDigits && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+func isDigest(s string) bool { _, err := plimsoll.ParseDigest(s); return err == nil }
+
+func isNumber(s string) bool { n, err := strconv.Atoi(s); return err == nil && n >= 0 }
+
+func isDays(s string) bool {
+	n, err := strconv.Atoi(strings.TrimSuffix(s, "d"))
+	return err == nil && n > 0 && n <= 3650 && strings.HasSuffix(s, "d")
+}

@@ -1,0 +1,93 @@
+package list
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+)
+
+// SearchLimit is how many answers a group shows; the images group links to its whole list.
+const SearchLimit = 10
+
+// PackageHit is one package with findings whose name or purl holds the text.
+type PackageHit struct {
+	Package   string `json:"package"`
+	Ecosystem string `json:"ecosystem"`
+	Findings  int    `json:"findings"`
+	Images    int    `json:"images"`
+}
+
+// Found are the answers to one search, by group. Packages are those that have a finding.
+type Found struct {
+	Advisories []Advisory
+	Images     []*posture.Row
+	ImageTotal int
+	Packages   []PackageHit
+	Known      *posture.Advised // an advisory by its exact id, also when it affects nothing
+}
+
+// Search looks for text in advisories' ids, images' references and digests, and packages' names and purls. The scope is
+// everything stored in a registry (all when empty).
+func Search(v *posture.View, text, registry string) (Found, error) {
+	if len(text) > maxLength {
+		return Found{}, fmt.Errorf("search: %w: longer than %d bytes", plimsoll.ErrInvalid, maxLength)
+	}
+	var out Found
+	scope := Filter{}.With("scope", ScopeStored).With("registry", registry)
+	images := Images(v, scope.With("q", text)).Rows
+	out.ImageTotal, out.Images = len(images), images[:min(SearchLimit, len(images))]
+	out.Advisories = searchAdvisories(v, scope, text)
+	out.Packages = searchPackages(v, scope, text)
+	if a, ok := v.Advisory(strings.ToUpper(text)); ok && len(out.Advisories) == 0 {
+		out.Known = &a
+	} else if a, ok := v.Advisory(text); ok && len(out.Advisories) == 0 {
+		out.Known = &a
+	}
+	return out, nil
+}
+
+func searchAdvisories(v *posture.View, scope Filter, text string) (out []Advisory) {
+	upper := strings.ToUpper(text)
+	match := func(id string) bool { return strings.Contains(strings.ToUpper(id), upper) }
+	all := Advisories(v, scope)
+	for _, a := range all.Rows {
+		if len(out) < SearchLimit && (match(a.ID) || slices.ContainsFunc(a.Aliases, match)) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func searchPackages(v *posture.View, scope Filter, text string) []PackageHit {
+	type key struct{ pkg, eco string }
+	all, none := map[key]*PackageHit{}, &PackageHit{}
+	lower := strings.ToLower(text)
+	by := grouping[PackageHit]{find: func(x *plimsoll.Finding, _ posture.Spot) *PackageHit {
+		if !strings.Contains(strings.ToLower(x.Package), lower) && !strings.HasPrefix(strings.ToLower(x.PURL), lower) {
+			return none
+		}
+		k := key{x.Package, x.Ecosystem}
+		if all[k] == nil {
+			all[k] = &PackageHit{Package: x.Package, Ecosystem: x.Ecosystem}
+		}
+		return all[k]
+	}}
+	for r, found := range scope.match(v) {
+		for x, at := range found {
+			hit, first := by.of(r, x, at)
+			hit.Findings++
+			if first {
+				hit.Images++
+			}
+		}
+	}
+	hits := make([]PackageHit, 0, len(all))
+	for _, h := range all {
+		hits = append(hits, *h)
+	}
+	o := order(hits, func(h PackageHit) string { return down(h.Images) + h.Package + "\x00" + h.Ecosystem })
+	return o.Rows[:min(SearchLimit, len(o.Rows))]
+}

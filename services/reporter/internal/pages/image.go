@@ -1,0 +1,365 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+)
+
+// Bounds of the image page: what one reads in a scroll. The rest is a page or an export away.
+const (
+	imageFixes   = 5
+	imageHistory = 100
+	imageLabels  = 50
+)
+
+type imagePage struct {
+	frame
+	Ref       string
+	Row       *posture.Row
+	Platforms []platformTab
+	Elsewhere number // rows with the same digest
+	Known     []knownLine
+	Read      []readLine
+	Unread    bool
+	Image     *posture.Image // nil while nothing is read
+	Layers    []layerBlock
+	Layer     string // the layer filtered by
+	AllLayers string
+	Fixes     []imageFix
+	FindingsN number
+	Chips     []chipGroup
+	Findings  section[posture.Place]
+	Packages  section[plimsoll.Package]
+	Labels    [][2]string
+	History   []plimsoll.HistoryEntry
+	MoreLine  string // what was cut from labels and history
+	Exports   exports
+	Command   string // what reads it again
+	ScanQuery string // of the scan document of this tag
+}
+
+// section is one list within a page, with its own paging.
+type section[T any] struct {
+	Rows        []T
+	Total       int
+	First, Last int
+	Next, Start string
+	Exports     exports
+	Fault       string
+}
+
+type platformTab struct {
+	Row     *posture.Row
+	URL     string
+	Current bool
+}
+
+type knownLine struct {
+	Ecosystem string
+	plimsoll.Knowledge
+}
+
+type readLine struct {
+	Analyzer string
+	plimsoll.Coverage
+}
+
+// layerBlock is one layer in the strip: its width is its share of the image's bytes, its colour its worst finding.
+type layerBlock struct {
+	Index       int
+	URL         string
+	X, Width    string
+	Worst       string
+	Size        int64
+	CreatedBy   string
+	Digest      plimsoll.Digest
+	Read        plimsoll.Coverage
+	Findings    number
+	Packages    number
+	Current     bool
+	Entries     int
+	InstallsAny bool
+}
+
+type imageFix struct {
+	list.Fix
+	Rank     int
+	Findings number
+	Critical number
+	Of       int
+	Copy     string
+}
+
+// imagePath is the page of a row: by its tag, which shows what the tag holds now.
+func imagePath(r *posture.Row) string {
+	q := url.Values{}
+	if p := r.Platform.String(); p != "" {
+		q.Set("platform", p)
+	}
+	return link("/image/"+pathOf(list.Name(r)), q.Encode())
+}
+
+// pathOf escapes each segment of a reference and keeps its slashes.
+func pathOf(ref string) string {
+	parts := strings.Split(ref, "/")
+	for i, p := range parts {
+		parts[i] = url.PathEscape(p)
+	}
+	return strings.Join(parts, "/")
+}
+
+func advisoryPath(id string) string { return "/advisory/" + pathOf(id) }
+
+// rowsOf are the rows that a reference or a digest names, worst first.
+func rowsOf(v *posture.View, ref string) []*posture.Row {
+	var out []*posture.Row
+	for _, r := range v.Rows() {
+		if list.Name(r) == ref || string(r.Digest) == ref || string(r.Reference.Digest) == ref {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (s *Server) image(w http.ResponseWriter, r *http.Request) {
+	v, ref := s.View(), r.PathValue("ref")
+	if v == nil {
+		s.problem(w, r, http.StatusServiceUnavailable, "Not ready yet", "The posture is being folded from the bucket; this page fills in a moment.")
+		return
+	}
+	rows := rowsOf(v, ref)
+	row := choose(rows, r.URL.Query().Get("platform"))
+	if row == nil {
+		s.problem(w, r, http.StatusNotFound, "No such image", "No stored image is called "+list.Visible(ref)+". It may have gone from its registry, or was never listed.")
+		return
+	}
+	p := imagePage{frame: s.frame(r, "images", list.Name(row)), Ref: ref, Row: row, Unread: list.Unread(row)}
+	p.tabs(rows)
+	p.coverage()
+	own := rowFilter(row)
+	p.FindingsN = number{N: list.Count(v, own).Places, URL: link("/findings", own.Query())}
+	p.Elsewhere = number{N: len(stored("").With("digest", string(row.Digest)).Rows(v)), URL: link("/images", stored("").With("digest", string(row.Digest)).Query())}
+	if im, ok := v.Image(row.Digest); ok && row.Layers > 0 {
+		p.Image = im
+		p.fill(v, r, own)
+	}
+	p.Command = "plimsoll sweep start " + row.Reference.Registry
+	p.ScanQuery = url.Values{"registry": {row.Reference.Registry}, "repository": {row.Reference.Repository}, "tag": {row.Reference.Tag}}.Encode()
+	p.Exports = exports{Self: r.URL.RequestURI(), API: "/api/v1/images/" + string(row.Digest), Origin: p.Origin}
+	s.show(w, r, http.StatusOK, "image", p)
+}
+
+// rowFilter is the filter whose only row is this one.
+func rowFilter(r *posture.Row) list.Filter {
+	f := stored(r.Reference.Registry).With("repository", r.Reference.Repository).With("tag", r.Reference.Tag).With("platform", r.Platform.String())
+	return f.With("digest", string(r.Digest))
+}
+
+// choose is the row of a platform, else the worst.
+func choose(rows []*posture.Row, platform string) *posture.Row {
+	for _, r := range rows {
+		if platform == "" || r.Platform.String() == platform {
+			return r
+		}
+	}
+	return nil
+}
+
+func (p *imagePage) tabs(rows []*posture.Row) {
+	for _, r := range rows {
+		if list.Name(r) == list.Name(p.Row) {
+			p.Platforms = append(p.Platforms, platformTab{Row: r, URL: imagePath(r), Current: r == p.Row})
+		}
+	}
+}
+
+func (p *imagePage) coverage() {
+	for name, c := range p.Row.Read {
+		p.Read = append(p.Read, readLine{name, c})
+	}
+	slices.SortFunc(p.Read, func(a, b readLine) int { return strings.Compare(a.Analyzer, b.Analyzer) })
+	for name, k := range p.Row.Known {
+		p.Known = append(p.Known, knownLine{name, k})
+	}
+	slices.SortFunc(p.Known, func(a, b knownLine) int { return strings.Compare(a.Ecosystem, b.Ecosystem) })
+}
+
+// fill adds what the inventory tells.
+func (p *imagePage) fill(v *posture.View, r *http.Request, own list.Filter) {
+	query := r.URL.Query()
+	p.Layer = query.Get("layer")
+	if n, err := strconv.Atoi(p.Layer); err != nil || n < 0 || n >= len(p.Image.Inventory.Layers) {
+		p.Layer = ""
+	}
+	p.AllLayers = p.here(query, "layer", "")
+	p.layers(v, query, own)
+	p.fixes(v, own)
+	shown := own
+	for _, name := range []string{"severity", "fixable"} {
+		shown = shown.With(name, query.Get(name))
+	}
+	shown = shown.With("layer", p.Layer)
+	p.findingSection(v, query, shown)
+	p.packageSection(query)
+	p.configuration()
+}
+
+// here is this page with one parameter changed and the paging reset.
+func (p *imagePage) here(query url.Values, name, value string) string {
+	q := url.Values{}
+	for k, v := range query {
+		if k != "cursor" && k != "pcursor" {
+			q[k] = v
+		}
+	}
+	q.Del(name)
+	if value != "" {
+		q.Set(name, value)
+	}
+	return link("/image/"+pathOf(p.Ref), q.Encode())
+}
+
+func (p *imagePage) layers(v *posture.View, query url.Values, own list.Filter) {
+	inv := p.Image.Inventory
+	packages, findings, worst := map[int]int{}, map[int]int{}, map[int]plimsoll.Severity{}
+	for _, pkg := range inv.Packages {
+		packages[pkg.Layer]++
+	}
+	for _, f := range v.Findings(p.Row) {
+		findings[f.Layer]++
+		if w, ok := worst[f.Layer]; !ok || f.Severity.Rank() < w.Rank() {
+			worst[f.Layer] = f.Severity
+		}
+	}
+	widths := layerWidths(inv.Layers)
+	at := int64(0)
+	for i, l := range inv.Layers {
+		index := strconv.Itoa(i)
+		b := layerBlock{
+			Index: i, Size: l.Size, CreatedBy: l.CreatedBy, Digest: l.Digest, Read: l.Read, Entries: l.Entries, Current: p.Layer == index,
+			URL: p.here(query, "layer", index), X: list.Share(at, 10_000), Width: list.Share(widths[i], 10_000), Worst: class(worst[i]),
+			Findings: number{N: findings[i], URL: link("/findings", own.With("layer", index).Query())},
+			Packages: number{N: packages[i], URL: p.here(query, "layer", index) + "#packages"},
+		}
+		at += widths[i]
+		p.Layers = append(p.Layers, b)
+	}
+}
+
+// leastWidth is the narrowest a layer is drawn, in 1/10000 of the strip, so that a small one can still be clicked.
+const leastWidth = 250
+
+// layerWidths shares 10,000 among layers by bytes, none narrower than leastWidth while there is room.
+func layerWidths(layers []plimsoll.InventoryLayer) []int64 {
+	out := make([]int64, len(layers))
+	var total int64
+	for _, l := range layers {
+		total += max(l.Size, 0)
+	}
+	least := min(int64(leastWidth), 10_000/int64(max(1, len(layers))))
+	room := 10_000 - least*int64(len(layers))
+	for i, l := range layers {
+		out[i] = least
+		if total > 0 {
+			out[i] += int64(float64(room) * float64(max(l.Size, 0)) / float64(total))
+		}
+	}
+	return out
+}
+
+func (p *imagePage) fixes(v *posture.View, own list.Filter) {
+	for i, x := range list.Fixes(v, own, imageFixes) {
+		one := own.With("fixable", "yes").With("package", x.Package).With("ecosystem", x.Ecosystem)
+		p.Fixes = append(p.Fixes, imageFix{
+			Fix: x, Rank: i + 1, Of: p.FindingsN.N,
+			Findings: number{N: x.Findings, URL: link("/findings", one.Query())},
+			Critical: number{N: x.Critical, URL: link("/findings", one.With("severity", "critical").Query())},
+			Copy:     x.Package + " " + x.Version + " -> " + strings.Join(x.To, " or "),
+		})
+	}
+}
+
+func (p *imagePage) findingSection(v *posture.View, query url.Values, f list.Filter) {
+	page, err := list.Places(v, f).Page(query.Get("cursor"), list.PageSize)
+	s := &p.Findings
+	s.Exports = exports{API: link("/api/v1/findings", f.Query()), Self: link("/findings", f.Query()), Origin: p.Origin}
+	for _, group := range []chipGroup{{"Severity", nil}, {"", nil}} {
+		words, name := []string{"critical", "high", "medium", "low", "not rated"}, "severity"
+		if group.Name == "" {
+			words, name = []string{"yes"}, "fixable"
+		}
+		for _, w := range words {
+			value, text := w, w
+			if query.Get(name) == w {
+				value = ""
+			}
+			if name == "fixable" {
+				text = "fixable"
+			}
+			group.Chips = append(group.Chips, chip{Word: text, URL: p.here(query, name, value) + "#findings", On: value == "", Class: class(w)})
+		}
+		p.Chips = append(p.Chips, group)
+	}
+	if err != nil {
+		s.Fault = err.Error()
+		return
+	}
+	s.Rows, s.Total, s.First, s.Last = page.Rows, page.Total, page.First, page.Last()
+	s.paging(p, query, "cursor", page.Next, "#findings")
+}
+
+func (p *imagePage) packageSection(query url.Values) {
+	s := &p.Packages
+	page, err := list.PackagesOf(p.Image.Inventory, p.Layer).Page(query.Get("pcursor"), list.PageSize)
+	q := url.Values{}
+	if p.Layer != "" {
+		q.Set("layer", p.Layer)
+	}
+	path := link("/api/v1/images/"+string(p.Row.Digest)+"/packages", q.Encode())
+	s.Exports = exports{API: path, Self: p.here(query, "", "") + "#packages", Origin: p.Origin}
+	if err != nil {
+		s.Fault = err.Error()
+		return
+	}
+	s.Rows, s.Total, s.First, s.Last = page.Rows, page.Total, page.First, page.Last()
+	s.paging(p, query, "pcursor", page.Next, "#packages")
+}
+
+// paging makes the links to the next and the first page of a section; the other section stays where it is.
+func (s *section[T]) paging(p *imagePage, query url.Values, name, next, anchor string) {
+	q := url.Values{}
+	for k, v := range query {
+		if k != name {
+			q[k] = v
+		}
+	}
+	path := "/image/" + pathOf(p.Ref)
+	if query.Get(name) != "" {
+		s.Start = link(path, q.Encode()) + anchor
+	}
+	if next != "" {
+		q.Set(name, next)
+		s.Next = link(path, q.Encode()) + anchor
+	}
+}
+
+// configuration takes labels and history, cut at what one reads.
+func (p *imagePage) configuration() {
+	im := p.Image.Image
+	for k, v := range im.Labels {
+		p.Labels = append(p.Labels, [2]string{k, v})
+	}
+	slices.SortFunc(p.Labels, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	p.History = im.History
+	if len(p.Labels) > imageLabels || len(p.History) > imageHistory {
+		p.MoreLine = "The first " + strconv.Itoa(imageLabels) + " labels and " + strconv.Itoa(imageHistory) + " steps are shown; all are in the JSON."
+		p.Labels, p.History = p.Labels[:min(imageLabels, len(p.Labels))], p.History[:min(imageHistory, len(p.History))]
+	}
+}

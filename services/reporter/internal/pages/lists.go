@@ -1,0 +1,339 @@
+package pages
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+)
+
+// chip is one choice of a filter row.
+type chip struct {
+	Word, URL string
+	On        bool
+	Class     string
+}
+
+// chipGroup is one filter with its choices.
+type chipGroup struct {
+	Name  string
+	Chips []chip
+}
+
+// listing is what the pages with a list have in common.
+type listing struct {
+	frame
+	Path    string
+	Filter  list.Filter
+	Chips   []chipGroup
+	Set     []chip // conditions that have no chip of their own: click to remove
+	Totals  totals
+	First   int
+	Last    int
+	Total   int
+	Next    string // URL of the next page
+	Start   string // URL of the first page, when this is not it
+	Exports exports
+	Fault   string // why the list cannot be shown
+}
+
+type totals struct{ Images, Unique, Places number }
+
+type imagesPage struct {
+	listing
+	Group        string
+	ByImage      string // URL of the flat list
+	ByRepository string
+	Rows         []imageLine
+	Repositories []repositoryLine
+}
+
+// imageLine is one row with what its numbers count.
+type imageLine struct {
+	*posture.Row
+	Critical, High, Other, FixableLink, PackagesLink number
+}
+
+func imageOf(r *posture.Row) imageLine {
+	own := rowFilter(r)
+	findings := func(n int, f list.Filter) number { return number{N: n, URL: link("/findings", f.Query())} }
+	c, h := r.Counts[plimsoll.SeverityCritical], r.Counts[plimsoll.SeverityHigh]
+	return imageLine{
+		Row: r, Critical: findings(c, own.With("severity", "critical")), High: findings(h, own.With("severity", "high")),
+		Other:       findings(r.Findings-c-h, own.Toggle("severity", "medium").Toggle("severity", "low").Toggle("severity", "none").Toggle("severity", "not rated")),
+		FixableLink: findings(r.Fixable, own.With("fixable", "yes")), PackagesLink: number{N: r.Packages, URL: imagePath(r) + "#packages"},
+	}
+}
+
+type repositoryLine struct {
+	list.Repository
+	Link, FailLink, UnknownLink         number
+	CriticalLink, HighLink, FixableLink number
+}
+
+// start reads the filter of a list's URL. A filter that is not understood gives a page that says so, never a longer list.
+func (s *Server) start(r *http.Request, section, title, path string) (listing, bool) {
+	p := listing{frame: s.frame(r, section, title), Path: path}
+	f, err := list.Parse(r.URL.Query(), s.Now(), "cursor")
+	if err != nil {
+		p.Fault = err.Error()
+		return p, false
+	}
+	p.Filter, p.Query = f, f.Get("q")
+	p.Exports = exportsOf(r, grouped(path, f.Get("group")), f.With("group", "").Query())
+	return p, s.View() != nil
+}
+
+// grouped is the API's list of a page's: a grouped one is a list of its own there.
+func grouped(path, group string) string {
+	switch group {
+	case "repository":
+		return "/repositories"
+	case "unique":
+		return "/findings/unique"
+	}
+	return path
+}
+
+// paged fills in where in the list the page stands.
+func paged[T any](p *listing, r *http.Request, o list.List[T]) []T {
+	page, err := o.Page(r.URL.Query().Get("cursor"), list.PageSize)
+	if err != nil {
+		p.Fault = err.Error()
+		return nil
+	}
+	p.First, p.Last, p.Total = page.First, page.Last(), page.Total
+	if page.Next != "" {
+		p.Next = link(p.Path, withCursor(p.Filter.Query(), page.Next))
+	}
+	if r.URL.Query().Get("cursor") != "" {
+		p.Start = link(p.Path, p.Filter.Query())
+	}
+	return page.Rows
+}
+
+func withCursor(query, cursor string) string {
+	if query == "" {
+		return "cursor=" + cursor
+	}
+	return query + "&cursor=" + cursor
+}
+
+func (p *listing) count(v *posture.View) {
+	n := list.Count(v, p.Filter)
+	f := p.Filter.With("group", "").With("sort", "")
+	p.Totals = totals{
+		Images: number{N: n.Images, URL: link("/images", f.Query())},
+		Unique: number{N: n.Unique, URL: link("/findings", f.With("group", "unique").Query())},
+		Places: number{N: n.Places, URL: link("/findings", f.Query())},
+	}
+}
+
+func (s *Server) images(w http.ResponseWriter, r *http.Request) {
+	l, ok := s.start(r, "images", "Images", "/images")
+	p := imagesPage{listing: l}
+	if !ok {
+		s.show(w, r, status(p.Fault), "images", p)
+		return
+	}
+	v := s.View()
+	p.count(v)
+	p.Chips = append(imageChips(p.Path, p.Filter), s.platformChips(v, p.listing)...)
+	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "platform", "registry", "sort", "group")
+	p.Group = p.Filter.Get("group")
+	p.ByImage = link("/images", p.Filter.With("group", "").Query())
+	p.ByRepository = link("/images", p.Filter.With("group", "repository").Query())
+	if p.Group == "repository" {
+		for _, x := range paged(&p.listing, r, list.Repositories(v, p.Filter)) {
+			p.Repositories = append(p.Repositories, repositoryOf(p.Filter, x))
+		}
+	} else {
+		for _, row := range paged(&p.listing, r, list.Images(v, p.Filter)) {
+			p.Rows = append(p.Rows, imageOf(row))
+		}
+	}
+	s.show(w, r, status(p.Fault), "images", p)
+}
+
+func repositoryOf(f list.Filter, x list.Repository) repositoryLine {
+	one := f.With("group", "").With("registry", x.Registry).With("repository", x.Repository)
+	return repositoryLine{
+		Repository:  x,
+		Link:        number{N: x.Images, URL: link("/images", one.Query())},
+		FailLink:    verdictNumber(one, x.Fail, plimsoll.VerdictFail),
+		UnknownLink: verdictNumber(one, x.Unknown, plimsoll.VerdictUnknown),
+
+		CriticalLink: number{N: x.Critical, URL: link("/findings", one.With("severity", "critical").Query())},
+		HighLink:     number{N: x.High, URL: link("/findings", one.With("severity", "high").Query())},
+		FixableLink:  number{N: x.Fixable, URL: link("/findings", one.With("fixable", "yes").Query())},
+	}
+}
+
+func status(fault string) int {
+	if fault != "" {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+// chips are the choices of one filter parameter; a click adds or removes one.
+func chips(path string, f list.Filter, name string, words ...string) (out []chip) {
+	for _, w := range words {
+		c := chip{Word: w, URL: link(path, f.Toggle(name, w).Query()), On: f.Has(name, w)}
+		if name == "verdict" || name == "severity" {
+			c.Class = class(w)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// either are choices of which one holds.
+func either(path string, f list.Filter, name string, words ...string) (out []chip) {
+	for _, w := range words {
+		on := f.Has(name, w)
+		value := w
+		if on && name != "scope" {
+			value = ""
+		}
+		out = append(out, chip{Word: w, URL: link(path, f.With(name, value).Query()), On: on})
+	}
+	return out
+}
+
+func imageChips(path string, f list.Filter) []chipGroup {
+	return []chipGroup{
+		{"", either(path, f, "scope", list.ScopeActive, list.ScopeStored)},
+		{"Verdict", chips(path, f, "verdict", "fail", "unknown", "warn", "pass")},
+		{"Coverage", chips(path, f, "coverage", "complete", "partial", "failed", "waiting", "stale")},
+		{"Severity", chips(path, f, "severity", "critical", "high", "medium", "low", "not rated")},
+		{"", []chip{{Word: "fixable", URL: link(path, toggleYes(f, "fixable").Query()), On: f.Has("fixable", "yes")}}},
+	}
+}
+
+func toggleYes(f list.Filter, name string) list.Filter {
+	if f.Has(name, "yes") {
+		return f.With(name, "")
+	}
+	return f.With(name, "yes")
+}
+
+// maxPlatforms is how many platforms get a chip; real registries have few.
+const maxPlatforms = 4
+
+// platformChips are the platforms in scope, when there is a choice.
+func (s *Server) platformChips(v *posture.View, p listing) []chipGroup {
+	seen := map[string]bool{}
+	var words []string
+	for _, r := range stored(p.Registry).Rows(v) {
+		if w := r.Platform.String(); w != "" && !seen[w] && len(words) < maxPlatforms {
+			seen[w] = true
+			words = append(words, w)
+		}
+	}
+	if len(words) < 2 {
+		return nil
+	}
+	return []chipGroup{{"Platform", chips(p.Path, p.Filter, "platform", words...)}}
+}
+
+// setChips are the conditions that the URL has and no chip shows: each can be taken away.
+func setChips(path string, f list.Filter, shown ...string) (out []chip) {
+	for _, name := range list.Params() {
+		if strings.Contains(" "+strings.Join(shown, " ")+" ", " "+name+" ") {
+			continue
+		}
+		for _, v := range f.All(name) {
+			out = append(out, chip{Word: name + ": " + v, URL: link(path, f.Toggle(name, v).Query()), On: true})
+		}
+	}
+	return out
+}
+
+type findingsPage struct {
+	listing
+	Group    string
+	ByPlace  string
+	ByUnique string
+	Places   []posture.Place
+	Uniques  []uniqueLine
+}
+
+type uniqueLine struct {
+	list.Unique
+	ImagesLink, PlacesLink number
+}
+
+func (s *Server) findings(w http.ResponseWriter, r *http.Request) {
+	l, ok := s.start(r, "advisories", "Findings", "/findings")
+	p := findingsPage{listing: l}
+	if !ok {
+		s.show(w, r, status(p.Fault), "findings", p)
+		return
+	}
+	v := s.View()
+	p.count(v)
+	p.Chips = findingChips(p.Path, p.Filter)
+	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "registry", "sort", "group")
+	p.ByPlace = link("/findings", p.Filter.With("group", "").Query())
+	p.ByUnique = link("/findings", p.Filter.With("group", "unique").Query())
+	if p.Group = p.Filter.Get("group"); p.Group == "unique" {
+		for _, u := range paged(&p.listing, r, list.Uniques(v, p.Filter)) {
+			p.Uniques = append(p.Uniques, uniqueOf(p.Filter, u))
+		}
+	} else {
+		p.Places = paged(&p.listing, r, list.Places(v, p.Filter))
+	}
+	s.show(w, r, status(p.Fault), "findings", p)
+}
+
+func uniqueOf(f list.Filter, u list.Unique) uniqueLine {
+	one := f.With("group", "").With("advisory", u.ID).With("package", u.Package)
+	return uniqueLine{
+		Unique:     u,
+		ImagesLink: number{N: u.Images, URL: link("/images", one.Query())},
+		PlacesLink: number{N: u.Places, URL: link("/findings", one.Query())},
+	}
+}
+
+func findingChips(path string, f list.Filter) []chipGroup {
+	return []chipGroup{
+		{"", either(path, f, "scope", list.ScopeActive, list.ScopeStored)},
+		{"Severity", chips(path, f, "severity", "critical", "high", "medium", "low", "not rated")},
+		{"Fix known", either(path, f, "fixable", "yes", "no")},
+	}
+}
+
+type advisoriesPage struct {
+	listing
+	Rows []advisoryLine
+}
+
+type advisoryLine struct {
+	list.Advisory
+	ImagesLink, PlacesLink number
+}
+
+func (s *Server) advisories(w http.ResponseWriter, r *http.Request) {
+	l, ok := s.start(r, "advisories", "Advisories", "/advisories")
+	p := advisoriesPage{listing: l}
+	if !ok {
+		s.show(w, r, status(p.Fault), "advisories", p)
+		return
+	}
+	v := s.View()
+	p.count(v)
+	p.Chips = findingChips(p.Path, p.Filter)
+	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "registry", "sort", "group")
+	for _, a := range paged(&p.listing, r, list.Advisories(v, p.Filter)) {
+		one := p.Filter.With("advisory", a.ID)
+		p.Rows = append(p.Rows, advisoryLine{
+			Advisory:   a,
+			ImagesLink: number{N: a.Images, URL: link("/images", one.Query())},
+			PlacesLink: number{N: a.Places, URL: link("/findings", one.Query())},
+		})
+	}
+	s.show(w, r, status(p.Fault), "advisories", p)
+}

@@ -1,0 +1,54 @@
+package pages
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posturetest"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
+)
+
+// TestPreview serves the pages of a made-up posture for as long as one looks at them: PLIMSOLL_PREVIEW=127.0.0.1:8090,
+// with PLIMSOLL_PREVIEW_TAGS tags.
+func TestPreview(t *testing.T) {
+	addr := os.Getenv("PLIMSOLL_PREVIEW")
+	if addr == "" {
+		t.Skip("set PLIMSOLL_PREVIEW=host:port to look at the pages")
+	}
+	tags, err := strconv.Atoi(cmp.Or(os.Getenv("PLIMSOLL_PREVIEW_TAGS"), "240"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := posturetest.New(t, tags)
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("http://%s", l.Addr())
+	if err := http.Serve(l, site(w)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func site(w *posturetest.World) *http.ServeMux {
+	mux := http.NewServeMux()
+	New(Config{
+		View: w.Engine.View, Registries: w.Registries, StaleAfter: 48 * time.Hour, ActiveDays: 30, Now: w.Now, Log: slog.New(slog.DiscardHandler),
+		Reports: func(context.Context) ([]report.Manifest, error) {
+			return []report.Manifest{{
+				Period: "2026-W47", Revision: 1, Cutoff: posturetest.Start.Add(-60 * time.Hour), Made: posturetest.Start.Add(-54 * time.Hour),
+				Sentence: "31 of 214 active images fail baseline v1.", Digest: plimsoll.DigestOf([]byte("manifest")),
+				Files: []report.File{{Name: "report.html"}, {Name: "findings.csv"}, {Name: "report.json"}},
+			}}, nil
+		},
+	}).Register(mux)
+	return mux
+}

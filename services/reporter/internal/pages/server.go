@@ -1,0 +1,144 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
+)
+
+// Config is what the pages need.
+type Config struct {
+	View       func() *posture.View // the posture now; nil before the first fold
+	Registries []plimsoll.Registry
+	Reports    func(context.Context) ([]report.Manifest, error)
+	StaleAfter time.Duration // a feed not checked for longer is stale
+	ActiveDays int
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+//go:embed templates/*.html
+var templates embed.FS
+
+//go:embed assets
+var assets embed.FS
+
+// contentPolicy lets a page load its own style sheet, script and mark and nothing else: even text that slipped through
+// escaping could not run or send anything.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Server answers the pages' URLs.
+type Server struct {
+	Config
+	pages  map[string]*template.Template
+	static map[string][]byte
+	stamp  string // of all assets: part of their URLs, so that they may be cached for good
+}
+
+// New parses the templates; a fault in them is a fault of the program, found by any test.
+func New(c Config) *Server {
+	s := &Server{Config: c, pages: map[string]*template.Template{}, static: map[string][]byte{}}
+	s.loadAssets()
+	layout := template.Must(template.New("layout").Funcs(s.functions()).ParseFS(templates, "templates/layout.html", "templates/parts.html"))
+	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "reports", "search", "problem"} {
+		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(templates, "templates/"+name+".html"))
+	}
+	return s
+}
+
+func (s *Server) loadAssets() {
+	sum := sha256.New()
+	root, _ := fs.Sub(assets, "assets") // embedded: the folder is there or the build fails
+	entries, _ := fs.ReadDir(root, ".")
+	for _, e := range entries {
+		b, _ := fs.ReadFile(root, e.Name())
+		s.static[e.Name()] = b
+		sum.Write(b)
+	}
+	s.stamp = hex.EncodeToString(sum.Sum(nil)[:6])
+}
+
+// Register adds the pages to mux.
+func (s *Server) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /{$}", s.overview)
+	mux.HandleFunc("GET /images", s.images)
+	mux.HandleFunc("GET /image/{ref...}", s.image)
+	mux.HandleFunc("GET /findings", s.findings)
+	mux.HandleFunc("GET /advisories", s.advisories)
+	mux.HandleFunc("GET /advisory/{id...}", s.advisory)
+	mux.HandleFunc("GET /coverage", s.coverage)
+	mux.HandleFunc("GET /reports", s.reports)
+	mux.HandleFunc("GET /search", s.search)
+	mux.HandleFunc("GET /assets/{name}", s.asset)
+	mux.HandleFunc("/", s.missing)
+}
+
+func (s *Server) asset(w http.ResponseWriter, r *http.Request) {
+	b, ok := s.static[r.PathValue("name")]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	types := map[string]string{"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+	_, ext, _ := strings.Cut(r.PathValue("name"), ".")
+	w.Header().Set("Content-Type", types[ext])
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.URL.Query().Get("v") == s.stamp {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	_, _ = w.Write(b) // the client went away: nothing to do
+}
+
+// show renders a page whole before it sends the first byte, so that a fault becomes an error page and never half a page.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name string, page any) {
+	var out bytes.Buffer
+	if err := s.pages[name].ExecuteTemplate(&out, "layout", page); err != nil {
+		s.Log.Error("page could not be rendered", "page", name, "url", r.URL.Path, "error", err)
+		http.Error(w, "This page could not be made; the log says why. The rest works: /", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes())
+}
+
+// problem is the page for a URL that cannot be answered.
+func (s *Server) problem(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	page := struct {
+		frame
+		Text string
+	}{s.frame(r, "", title), text}
+	s.show(w, r, status, "problem", page)
+}
+
+func (s *Server) missing(w http.ResponseWriter, r *http.Request) {
+	s.problem(w, r, http.StatusNotFound, "No such page", "There is nothing at "+r.URL.Path+". The search above finds images, advisories and packages.")
+}
+
+// query is a URL from a path and a query.
+func link(path, query string) string {
+	if query == "" {
+		return path
+	}
+	return path + "?" + query
+}
+
+func escape(s string) string { return url.PathEscape(s) }

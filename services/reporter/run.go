@@ -1,0 +1,139 @@
+// Package reporter keeps the posture, the fold of the bucket into verdicts, and shows it: pages, API, weekly reports.
+//
+// It serves what it knows while the engines around it are away: NATS brings hints alone, Temporal starts sweeps and weekly
+// reports. Both are tried again in the background, and /readyz says what is missing.
+package reporter
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/plimsoll/plimsoll/services/internal/access"
+	"github.com/plimsoll/plimsoll/services/internal/admin"
+	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/api"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/pages"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
+)
+
+// Run is the reporter, until ctx is done (nil) or it cannot go on (why).
+func Run(ctx context.Context, c Config) error {
+	c = c.withDefaults()
+	rules, err := c.policy()
+	if err != nil {
+		return err
+	}
+	if err := access.CheckListen(c.Listen, c.TokensFile); err != nil {
+		return err
+	}
+	keeper, err := access.NewKeeper(c.TokensFile, c.exposed(), c.Log)
+	if err != nil {
+		return err
+	}
+	store, err := blob.Open(ctx, c.Bucket)
+	if err != nil {
+		return fmt.Errorf("reporter: %w", err)
+	}
+	if err := store.SelfTest(ctx); err != nil {
+		return fmt.Errorf("reporter: test the bucket: %w", err)
+	}
+
+	state := newParts(partPosture, partFeed, partNATS, partTemporal)
+	engine := posture.New(posture.Config{
+		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Log: c.Log,
+	})
+	advisories := openFeed(c, store, engine, state)
+	writer, err := report.New(report.Config{
+		Store: store, View: engine.View, Registries: c.Registries, Organisation: c.Organisation, Zone: c.ReportZone,
+		Generator: "plimsoll " + version(), StaleAfter: c.StaleAfter, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	temporal, err := openOrchestrator(c.Temporal, store, state, c.Log)
+	if err != nil {
+		return err
+	}
+	defer temporal.client.Close()
+	hints, endHints, err := hear(c.NATS, state, c.Log)
+	if err != nil {
+		return err
+	}
+	defer endHints()
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var running sync.WaitGroup
+	defer running.Wait() // before the connections above are closed
+	defer stop()
+
+	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, writer, temporal, advisories), c.Log)
+	if err != nil {
+		return err
+	}
+	if err := begin(ctx, c, engine, advisories, state); err != nil {
+		stop()
+		return orNil(ctx, err, served())
+	}
+	running.Go(func() { follow(ctx, engine, hints, state, c.Log) })
+	running.Go(func() { advisories.poll(ctx, c.Poll, !c.FeedFirst) })
+	running.Go(func() { temporal.host(ctx, c, writer) })
+	running.Go(func() { recordPolicy(ctx, store, rules, state, c.Log) })
+	c.Log.Info("reporter is ready", "http", bound, "images", len(engine.View().Rows()), "generation", engine.View().Generation().ID)
+	c.Ready(Addresses{HTTP: bound})
+	return served()
+}
+
+// begin puts the newest generation in force, folds the bucket, and looks at the feed once where that is asked for.
+func begin(ctx context.Context, c Config, engine *posture.Engine, advisories *feed, state *parts) error {
+	advisories.restore(ctx)
+	if c.FeedFirst {
+		_, _, _ = advisories.look(ctx) // the part's state and the feeds themselves say what failed
+	}
+	return fold(ctx, engine, state, c.Log)
+}
+
+// orNil is the first error that is not the end of ctx, which ends a reporter well.
+func orNil(ctx context.Context, all ...error) error {
+	for _, err := range all {
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready says what is missing of what this process needs. What feeds and the bucket's own content lack is no reason to send
+// people elsewhere: it stands on every page.
+func ready(keeper *access.Keeper, state *parts, engine *posture.Engine) error {
+	state.set(partTokens, keeper.Err())
+	if engine.View() == nil {
+		return state.err(partPosture)
+	}
+	return state.err(partNATS, partTemporal, partTokens)
+}
+
+// handler is every path of the reporter. Health is open to probes; all else goes by the tokens.
+func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, w *report.Writer, sweeps api.Sweeps, f api.Feed) http.Handler {
+	metrics := admin.NewRegistry()
+	metrics.MustRegister(gauges{engine.View, c.StaleAfter})
+	ops := admin.Handler(metrics, func() error { return ready(keeper, state, engine) })
+	site := http.NewServeMux()
+	pages.New(pages.Config{
+		View: engine.View, Registries: c.Registries, Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
+	}).Register(site)
+	root := http.NewServeMux()
+	api.New(api.Config{
+		View: engine.View, Reports: w, Sweeps: sweeps, Feed: f, Registries: c.Registries, StaleAfter: c.StaleAfter,
+		Version: version(), Parts: state.words, Now: time.Now, Log: c.Log,
+	}).Register(root, keeper.Require)
+	root.Handle("GET /healthz", ops)
+	root.Handle("GET /readyz", ops)
+	root.Handle("GET /metrics", keeper.Require(access.Viewer, ops))
+	root.Handle("/", keeper.Require(access.Viewer, site))
+	return root
+}

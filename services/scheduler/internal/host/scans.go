@@ -1,0 +1,54 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/scheduler/internal/queue"
+	"github.com/plimsoll/plimsoll/workflows"
+)
+
+// Starter is the part of Temporal's client that a run needs.
+type Starter interface {
+	ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+}
+
+// Scans makes a [queue.Run] of Temporal: it starts ScanImages, or joins the run of the same set that is in flight, and waits
+// for its end. Cancelling ctx stops the wait, not the workflow.
+func Scans(t Starter) queue.Run {
+	return func(ctx context.Context, r *scanv1.ScanRequest) error {
+		run, err := t.ExecuteWorkflow(ctx, workflows.ScanOptions(r), workflows.NameScan, r)
+		if err != nil {
+			return fmt.Errorf("start scan %s: %w", r.WorkflowID(), started(err))
+		}
+		if err := run.Get(ctx, nil); err != nil {
+			return fmt.Errorf("scan %s: %w", r.WorkflowID(), ended(err))
+		}
+		return nil
+	}
+}
+
+// started tells a request that Temporal refuses, which counts against it, from a Temporal that cannot be asked.
+func started(err error) error {
+	var invalid *serviceerror.InvalidArgument
+	if errors.As(err, &invalid) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", queue.ErrLost, err)
+}
+
+// ended tells a run that failed from one whose end is not known. A run that Temporal has forgotten (its store was lost) is
+// started again.
+func ended(err error) error {
+	var failed *temporal.WorkflowExecutionError
+	if errors.As(err, &failed) {
+		return workflows.FromFailure(err)
+	}
+	return fmt.Errorf("%w: %w", queue.ErrLost, err)
+}

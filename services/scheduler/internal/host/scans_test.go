@@ -1,0 +1,93 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/plimsoll/plimsoll"
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/scheduler/internal/queue"
+	"github.com/plimsoll/plimsoll/workflows"
+)
+
+// answers is a Temporal that answers a start and its run with errors; the real one is used in the product's own tests.
+type answers struct {
+	start, end error
+	options    client.StartWorkflowOptions
+	name       any
+}
+
+func (a *answers) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflow any, _ ...any) (client.WorkflowRun, error) {
+	a.options, a.name = o, workflow
+	return ending{err: a.end}, a.start
+}
+
+type ending struct {
+	client.WorkflowRun
+	err error
+}
+
+func (e ending) Get(context.Context, any) error { return e.err }
+
+func TestScans(t *testing.T) {
+	t.Parallel()
+	denied := temporal.NewApplicationErrorWithOptions("resolve: HTTP 403", "denied", temporal.ApplicationErrorOptions{NonRetryable: true})
+	tests := []struct {
+		name     string
+		temporal answers
+		ok, lost bool
+	}{
+		{name: "ended well", ok: true},
+		{name: "cannot be reached", temporal: answers{start: serviceerror.NewUnavailable("connection refused")}, lost: true},
+		{name: "time-out", temporal: answers{start: context.DeadlineExceeded}, lost: true},
+		{name: "refused", temporal: answers{start: serviceerror.NewInvalidArgument("blob size")}},
+		{name: "run failed", temporal: answers{end: failed(denied)}},
+		{name: "connection lost while it runs", temporal: answers{end: serviceerror.NewUnavailable("connection reset")}, lost: true},
+		{name: "run forgotten", temporal: answers{end: serviceerror.NewNotFound("no such run")}, lost: true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := &scanv1.ScanRequest{Lane: scanv1.Lane_LANE_PUSH, Registry: "prod", Repository: "team/app", Targets: []*scanv1.Target{{Tag: "v1"}}}
+			err := Scans(&test.temporal)(t.Context(), r)
+			if (err == nil) != test.ok || errors.Is(err, queue.ErrLost) != test.lost {
+				t.Errorf("error %v, want ok %v, lost %v", err, test.ok, test.lost)
+			}
+			if test.temporal.options.ID != r.WorkflowID() || test.temporal.name != workflows.NameScan {
+				t.Errorf("started %v as %q, want %s as %q", test.temporal.name, test.temporal.options.ID, workflows.NameScan, r.WorkflowID())
+			}
+		})
+	}
+}
+
+// failed is how the client reports a run that failed; its type has no constructor, so the SDK's own test environment would
+// be needed for more than the kind.
+func failed(cause error) error { return &wrapped{cause} }
+
+type wrapped struct{ cause error }
+
+func (w *wrapped) Error() string { return fmt.Sprint("workflow execution error: ", w.cause) }
+func (w *wrapped) Unwrap() error { return w.cause }
+
+func (w *wrapped) As(target any) bool {
+	t, ok := target.(**temporal.WorkflowExecutionError)
+	if ok {
+		*t = new(temporal.WorkflowExecutionError)
+	}
+	return ok
+}
+
+func TestFailureReadsAsItsCause(t *testing.T) {
+	t.Parallel()
+	denied := temporal.NewApplicationErrorWithOptions("resolve: HTTP 403", "denied", temporal.ApplicationErrorOptions{NonRetryable: true})
+	err := ended(failed(denied))
+	if !errors.Is(err, plimsoll.ErrDenied) || err.Error() != "resolve: HTTP 403" {
+		t.Errorf("ended = %v, want the cause, as ErrDenied", err)
+	}
+}

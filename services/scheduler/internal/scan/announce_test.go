@@ -1,0 +1,184 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plimsoll/plimsoll"
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/workflows"
+)
+
+// readPlanOf is the plan of a tag that was read whole.
+func readPlanOf(tags ...string) workflows.Plan {
+	var plan workflows.Plan
+	for _, tag := range tags {
+		plan.Targets = append(plan.Targets, workflows.PlanTarget{
+			Tag: tag, Digest: digestA, Observed: 10, Platforms: []plimsoll.RefPlatform{image(digestA, plimsoll.Complete())}, Ended: true,
+		})
+	}
+	return plan
+}
+
+// log is the registry's change log, one line a change.
+func (b *bench) log(t *testing.T) (lines []string) {
+	t.Helper()
+	for batch, err := range b.store.Changes(t.Context(), b.registry, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range batch.Changes {
+			lines = append(lines, fmt.Sprintf("%d %s %s %s:%s", batch.Sequence, batch.Actor, c.Kind, c.Repository, c.Tag))
+		}
+	}
+	return lines
+}
+
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, &fake{})
+	plan := readPlanOf("v1", "v2")
+	plan.Request = b.request()
+	plan.Request.Actor = "ops"
+	key := b.put(t, plan)
+	for range 3 { // repeating it changes nothing
+		if err := b.Announce(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"1 ops tag team/app:v1", "1 ops inventory team/app:v1", "1 ops tag team/app:v2", "1 ops inventory team/app:v2"}
+	if diff := cmp.Diff(want, b.log(t)); diff != "" {
+		t.Errorf("change log (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int64{1}, b.hints); diff != "" {
+		t.Errorf("hints (-want +got):\n%s", diff)
+	}
+	refs, err := b.store.Refs(t.Context(), b.registry, "team/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := complete(digestA), complete(digestA)
+	second.Tag = "v2"
+	if diff := cmp.Diff([]plimsoll.Ref{first, second}, refs); diff != "" {
+		t.Errorf("refs (-want +got):\n%s", diff)
+	}
+	if left := b.plan(t, key).Pending; len(left) > 0 {
+		t.Errorf("pending changes left: %v", left)
+	}
+}
+
+func TestAnnounceWithoutAHint(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, &fake{})
+	b.hintErr = errors.New("no queue")
+	if err := b.Announce(t.Context(), b.put(t, readPlanOf("v1"))); err != nil {
+		t.Errorf("error = %v: a hint that is lost costs time alone", err)
+	}
+	if got := len(b.log(t)); got != 2 {
+		t.Errorf("%d changes, want 2", got)
+	}
+}
+
+// A crash between the merge and the append must not lose the changes, and one before the merge must not invent any.
+func TestAnnounceAfterACrash(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		// until is what the crashed try had done of its steps.
+		until func(t *testing.T, b *bench, key string, plan workflows.Plan)
+	}{
+		{"before anything", func(*testing.T, *bench, string, workflows.Plan) {}},
+		{"after the note", func(*testing.T, *bench, string, workflows.Plan) {}},
+		{"after the merge", func(t *testing.T, b *bench, _ string, plan workflows.Plan) {
+			if _, err := b.mergeRefs(t.Context(), plan); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"after the merge, and the request came again", func(t *testing.T, b *bench, key string, plan workflows.Plan) {
+			if _, err := b.mergeRefs(t.Context(), plan); err != nil {
+				t.Fatal(err)
+			}
+			again := readPlanOf("v1")
+			again.Request, again.Recipe = plan.Request, plan.Recipe
+			if err := b.keepPending(t.Context(), key, &again); err != nil {
+				t.Fatal(err)
+			}
+			if err := blob.PutJSON(t.Context(), b.store, key, again); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	}
+	for i, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, &fake{})
+			key := b.put(t, readPlanOf("v1"))
+			plan := b.plan(t, key)
+			if i > 0 {
+				left, planned, err := b.foresee(t.Context(), plan)
+				if err != nil {
+					t.Fatal(err)
+				}
+				plan.Pending = append(left, planned...)
+				if err := blob.PutJSON(t.Context(), b.store, key, plan); err != nil {
+					t.Fatal(err)
+				}
+			}
+			test.until(t, b, key, plan)
+			for range 2 {
+				if err := b.Announce(t.Context(), key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := []string{"1 sweep tag team/app:v1", "1 sweep inventory team/app:v1"}
+			if diff := cmp.Diff(want, b.log(t)); diff != "" {
+				t.Errorf("change log (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Scans of one repository announce at once: every tag stands, and the log holds each change once.
+func TestAnnounceBesideOthers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, &fake{})
+	const scans = 12
+	b.Scanner = New(Options{Pool: b.pool, Store: b.store, Now: b.now})
+	done := make(chan error, scans)
+	for i := range scans {
+		plan := readPlanOf(fmt.Sprintf("v%d", i))
+		plan.Request, plan.Recipe = b.request(), testRecipe
+		key := blob.PlanKey(b.registry, fmt.Sprint("p", i))
+		if err := blob.PutJSON(t.Context(), b.store, key, plan); err != nil {
+			t.Fatal(err)
+		}
+		go func() { done <- b.Announce(t.Context(), key) }()
+	}
+	for range scans {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	refs, err := b.store.Refs(t.Context(), b.registry, "team/app")
+	if err != nil || len(refs) != scans {
+		t.Errorf("%d refs (%v), want %d", len(refs), err, scans)
+	}
+	if got := len(b.log(t)); got != 2*scans {
+		t.Errorf("%d changes, want %d", got, 2*scans)
+	}
+}
+
+func TestActor(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]*scanv1.ScanRequest{
+		"ops": {Actor: "ops", Lane: scanv1.Lane_LANE_PUSH}, "push": {Lane: scanv1.Lane_LANE_PUSH}, "sweep": {Lane: scanv1.Lane_LANE_SWEEP},
+	} {
+		if got := actorOf(r); got != want {
+			t.Errorf("actor of %v = %q, want %q", r, got, want)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package scan
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/workflows"
+)
+
+// Options are what a Scanner needs; all but Publish, Log and Now must be set.
+type Options struct {
+	Pool  *Pool
+	Store *blob.Store
+	// Publish sends the hint that a stream of the change log has grown. It may be nil; a failure is logged and nothing else,
+	// because the reporter also looks by itself.
+	Publish func(context.Context, *scanv1.Event) error
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Scanner does the steps of ScanImages. It is safe for concurrent use and keeps no state between calls.
+type Scanner struct {
+	pool    *Pool
+	store   *blob.Store
+	publish func(context.Context, *scanv1.Event) error
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+var _ workflows.Scanner = (*Scanner)(nil)
+
+// New makes a Scanner.
+func New(o Options) *Scanner {
+	if o.Publish == nil {
+		o.Publish = func(context.Context, *scanv1.Event) error { return nil }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Scanner{pool: o.Pool, store: o.Store, publish: o.Publish, log: o.Log, now: o.Now}
+}

@@ -1,0 +1,56 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// maxRepositories bounds the names of one catalog that are held at once: 100 MB of them. A larger one settles nothing.
+const maxRepositories = 1_000_000
+
+// catalog lists all repositories once more, names alone: what is not among them now was not listed by the pages either, or
+// is younger than they. It costs one request a thousand names.
+func (s *Sweeper) catalog(ctx context.Context, r Registry) (map[string]bool, error) {
+	names := map[string]bool{}
+	for cursor := ""; ; {
+		page, next, err := s.repositories(ctx, r, cursor)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range page {
+			names[name] = true
+		}
+		if len(names) > maxRepositories {
+			return nil, fmt.Errorf("catalog: %w: more than %d repositories", plimsoll.ErrLimit, maxRepositories)
+		}
+		if next == "" {
+			return names, nil
+		}
+		cursor = next
+	}
+}
+
+// leave counts a complete catalog that lacked a repository: each of its tags is missing once more, and gone at the second
+// time. It returns what is left of the refs.
+func (s *Sweeper) leave(ctx context.Context, sweep plimsoll.Sweep, repository string, refs []plimsoll.Ref) (left []plimsoll.Ref, gone int, err error) {
+	now, why := s.Now(), "the repository was missing in two complete catalogs"
+	if !s.Registries[sweep.Registry].wants(repository, "") {
+		why = outOfScope
+	}
+	d := difference{repository: repository, write: map[string]plimsoll.Ref{}, remove: map[string]plimsoll.Ref{}}
+	for _, ref := range refs {
+		d.absent(ref, why, now, rules{sweep: slotTime(sweep.Slot), now: now})
+		if _, removed := d.remove[ref.Tag]; !removed {
+			left = append(left, ref)
+		}
+	}
+	if err := s.append(ctx, sweep.Registry, actorOf(sweep.Actor), d.changes); err != nil {
+		return nil, 0, err
+	}
+	if err := s.merge(ctx, sweep.Registry, d); err != nil {
+		return nil, 0, err
+	}
+	return left, d.counts.Gone, nil
+}

@@ -1,0 +1,10 @@
+// Command plimsoll holds every part of the product: all of them in one process, one part alone, and the command line.
+package main
+
+import (
+	"os"
+
+	"github.com/plimsoll/plimsoll/services/standalone/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// document is the scan document as the reporter's API writes it (docs/scan-document.md), as far as text output reads it.
+type document struct {
+	Tool struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"tool"`
+	Data struct {
+		Generation string `json:"generation"`
+		Feeds      []struct {
+			Ecosystem string    `json:"ecosystem"`
+			Records   int       `json:"records"`
+			State     string    `json:"state"`
+			Checked   time.Time `json:"checked"`
+		} `json:"feeds"`
+	} `json:"data"`
+	Policy struct {
+		Name    string `json:"name"`
+		Version int    `json:"version"`
+	} `json:"policy"`
+	Images []imageDocument `json:"images"`
+}
+
+type imageDocument struct {
+	Reference  string                        `json:"reference"`
+	Digest     plimsoll.Digest               `json:"digest"`
+	Platform   string                        `json:"platform"`
+	Verdict    plimsoll.VerdictState         `json:"verdict"`
+	Violations []plimsoll.Violation          `json:"violations"`
+	Read       map[string]plimsoll.Coverage  `json:"read"`
+	Known      map[string]plimsoll.Knowledge `json:"known"`
+	Packages   []struct {
+		PURL      string `json:"purl"`
+		Name      string `json:"name"`
+		Version   string `json:"version"`
+		Ecosystem string `json:"ecosystem"`
+		Layer     int    `json:"layer"`
+		Path      string `json:"path"`
+	} `json:"packages"`
+	Findings []findingDocument `json:"findings"`
+}
+
+type findingDocument struct {
+	ID       string            `json:"id"`
+	Aliases  []string          `json:"aliases"`
+	Matched  []plimsoll.Match  `json:"matched"`
+	PURL     string            `json:"purl"`
+	Severity plimsoll.Severity `json:"severity"`
+	Score    float64           `json:"score"`
+	Fixed    string            `json:"fixed"`
+	Layer    int               `json:"layer"`
+	Path     string            `json:"path"`
+}
+
+// short reports whether reading fell short, and of what.
+func (im imageDocument) short() (bool, plimsoll.Coverage) {
+	worst := plimsoll.Coverage{State: plimsoll.ReadNotApplicable}
+	if len(im.Read) == 0 {
+		worst = plimsoll.Coverage{State: plimsoll.ReadWaiting, Reason: "not read yet"}
+	}
+	for _, c := range im.Read {
+		if c.State == plimsoll.ReadComplete && worst.State == plimsoll.ReadNotApplicable || c.State.Rank() > worst.State.Rank() {
+			worst = c
+		}
+	}
+	return worst.Short(), worst
+}
+
+// count is the number of findings by severity.
+func (im imageDocument) count() map[plimsoll.Severity]int {
+	n := map[plimsoll.Severity]int{}
+	for _, f := range im.Findings {
+		n[f.Severity]++
+	}
+	return n
+}
+
+// exitCode follows rules and read alone: 1 a rule failed (wins), 2 coverage short, 0 otherwise.
+func (d document) exitCode() (code int, why string) {
+	failed, short := 0, 0
+	for _, im := range d.Images {
+		if im.Verdict == plimsoll.VerdictFail {
+			failed++
+		}
+		if s, _ := im.short(); s {
+			short++
+		}
+	}
+	switch {
+	case failed > 0 && short > 0:
+		return exitFailed, "policy failed; coverage was short too"
+	case failed > 0:
+		return exitFailed, "policy failed (coverage was complete)"
+	case short > 0:
+		return exitShort, "coverage short"
+	case len(d.Images) == 0:
+		return exitShort, "no image was found"
+	}
+	return 0, "no rule failed, coverage complete"
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/scheduler"
+	"github.com/plimsoll/plimsoll/services/standalone/internal/text"
+)
+
+func (a *app) registry() *cobra.Command {
+	c := &cobra.Command{Use: "registry", Short: "Check registries"}
+	c.AddCommand(a.registryCheck())
+	return c
+}
+
+func (a *app) registryCheck() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "check [NAME|URL]",
+		Short: "Try each step that reading a registry takes, and say what to fix",
+		Long: `Tries name resolution, TLS, credentials, listing, one manifest and one ranged read of a layer, and prints each with ✓ or ✗
+and what to do. NAME is a registry of --config (all of them when left out); a URL or host is tried as it is.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			registries, err := a.registriesToCheck(path, args)
+			if err != nil {
+				return err
+			}
+			p, failed := text.NewPrinter(a.out), 0
+			for i, r := range registries {
+				if i > 0 {
+					p.Line("")
+				}
+				p.Line("%s  %s", p.Paint(text.Bold, r.ID), r.URL)
+				ok := true
+				for step := range scheduler.Check(cmd.Context(), r) {
+					mark := p.Paint(text.Green, "✓")
+					switch {
+					case step.Skipped:
+						mark = "-"
+					case !step.OK:
+						mark, ok = p.Paint(text.Red, "✗"), false
+					}
+					p.Line("  %s %-18s %s", mark, step.Name, p.Short(step.Detail, 76))
+					if !step.OK && !step.Skipped && step.Fix != "" {
+						p.Line("      fix: %s", text.Clean(step.Fix))
+					}
+				}
+				if !ok {
+					failed++
+				}
+			}
+			if failed > 0 {
+				p.Line("exit %d: %d of %d registries cannot be read", exitShort, failed, len(registries))
+				return exit{code: exitShort}
+			}
+			p.Line("exit 0: every registry can be read")
+			return p.Err()
+		},
+	}
+	c.Flags().StringVar(&path, "config", "", "configuration file")
+	return c
+}
+
+func (a *app) registriesToCheck(path string, args []string) ([]plimsoll.Registry, error) {
+	f, err := readConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) == 0 {
+		if len(f.Registries) == 0 {
+			return nil, exit{exitUsage, "no registry to check: name a URL, or give --config a file with registries"}
+		}
+		return f.Registries, nil
+	}
+	for _, r := range f.Registries {
+		if r.ID == args[0] {
+			return []plimsoll.Registry{r}, nil
+		}
+	}
+	r, err := registryOf(args[0])
+	if err != nil {
+		return nil, fmt.Errorf("%w; or a registry's id from --config", err)
+	}
+	return []plimsoll.Registry{r}, nil
+}

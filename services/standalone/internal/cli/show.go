@@ -1,0 +1,354 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/standalone/internal/text"
+)
+
+// shown is how a scan is printed.
+type shown struct {
+	*text.Printer
+	all  bool   // every finding, not only the worst
+	note string // what the run cost: "23 s · 412 MB read"
+	now  time.Time
+}
+
+var marks = map[plimsoll.VerdictState]string{
+	plimsoll.VerdictPass: "✓ pass", plimsoll.VerdictWarn: "▲ warn", plimsoll.VerdictFail: "✗ fail", plimsoll.VerdictUnknown: "▨ unkn.",
+}
+
+func (s shown) verdict(v plimsoll.VerdictState, word string) string {
+	style := map[plimsoll.VerdictState]text.Style{plimsoll.VerdictPass: text.Green, plimsoll.VerdictWarn: text.Yellow, plimsoll.VerdictFail: text.Red}[v]
+	if style == "" {
+		style = text.Dim
+	}
+	return s.Paint(style, word)
+}
+
+// document prints one image in full, several as a line each, and the last line with the exit code and why.
+func (s shown) document(d document) (code int) {
+	code, why := d.exitCode()
+	if len(d.Images) == 1 {
+		s.image(d, d.Images[0])
+	} else {
+		s.images(d)
+	}
+	if len(d.Images) == 1 && code != exitFailed {
+		for _, im := range d.Images {
+			if n, reasons := unknownKnowledge(im); n > 0 {
+				why += "; known is short: " + reasons
+			}
+		}
+	}
+	s.Line("exit %d: %s", code, why)
+	return code
+}
+
+// images is the table of many: worst first, then the totals.
+func (s shown) images(d document) {
+	images := slices.Clone(d.Images)
+	slices.SortStableFunc(images, func(a, b imageDocument) int {
+		ca, cb := a.count(), b.count()
+		return cmp.Or(cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()),
+			cmp.Compare(cb[plimsoll.SeverityCritical], ca[plimsoll.SeverityCritical]),
+			cmp.Compare(cb[plimsoll.SeverityHigh], ca[plimsoll.SeverityHigh]), strings.Compare(a.Reference, b.Reference))
+	})
+	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("%-8s %-46s %-10s %5s %5s %5s %5s %6s", "VERDICT", "IMAGE", "COVERED", "C", "H", "M", "L", "N.RATED")))
+	states, covered := map[plimsoll.VerdictState]int{}, 0
+	for _, im := range images {
+		states[im.Verdict]++
+		short, worst := im.short()
+		if !short {
+			covered++
+		}
+		s.Line("%s %s %s %s", text.Pad(s.verdict(im.Verdict, marks[im.Verdict]), 8), text.Pad(s.Short(s.name(im), 46), 46),
+			text.Pad(shortState(worst.State), 10), s.columns(im, worst))
+	}
+	s.gaps(images)
+	s.Line("%s: %d pass, %d warn, %d fail, %d unknown · coverage %d of %d%s", text.Plural(len(images), "image"),
+		states[plimsoll.VerdictPass], states[plimsoll.VerdictWarn], states[plimsoll.VerdictFail], states[plimsoll.VerdictUnknown],
+		covered, len(images), s.note)
+}
+
+func (s shown) name(im imageDocument) string {
+	name := im.Reference
+	if _, rest, ok := strings.Cut(name, "/"); ok && !s.Wide {
+		name = rest
+	}
+	if im.Platform != "" && im.Platform != "linux/amd64" {
+		name += " (" + im.Platform + ")"
+	}
+	return name
+}
+
+// columns are the counts; what was not read has no number.
+func (s shown) columns(im imageDocument, worst plimsoll.Coverage) string {
+	n := im.count()
+	cells := make([]string, 0, 5)
+	for _, sev := range []plimsoll.Severity{plimsoll.SeverityCritical, plimsoll.SeverityHigh, plimsoll.SeverityMedium, plimsoll.SeverityLow, plimsoll.SeverityNotRated} {
+		cell := text.Count(n[sev])
+		switch {
+		case worst.State == plimsoll.ReadNotApplicable:
+			cell = "n/a"
+		case n[sev] == 0 && (worst.Short() || !anyKnown(im)):
+			cell = "?"
+		}
+		cells = append(cells, text.PadLeft(cell, 5))
+	}
+	return strings.Join(cells, " ")
+}
+
+func anyKnown(im imageDocument) bool {
+	for _, k := range im.Known {
+		if k.State != plimsoll.KnownNone {
+			return true
+		}
+	}
+	return len(im.Known) == 0
+}
+
+// gaps says once what is unknown and why, for all images together.
+func (s shown) gaps(images []imageDocument) {
+	reasons := map[string]int{}
+	for _, im := range images {
+		if short, c := im.short(); short {
+			reasons["read "+string(c.State)+": "+c.Reason]++
+		}
+		for eco, k := range im.Known {
+			if k.State != plimsoll.KnownCurrent {
+				reasons["known "+string(k.State)+": "+eco+": "+cmp.Or(k.Reason, "no advisory data")]++
+			}
+		}
+	}
+	if len(reasons) == 0 {
+		return
+	}
+	s.Line("")
+	s.Line("%s", s.Paint(text.Bold, text.Pad("WHAT IS NOT KNOWN", 90)+"    IMAGES"))
+	keys := make([]string, 0, len(reasons))
+	for r := range reasons {
+		keys = append(keys, r)
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(reasons[b], reasons[a]), strings.Compare(a, b)) })
+	for _, r := range keys {
+		s.Line("  %s %s", text.Pad(s.Short(r, 88), 88), text.PadLeft(text.Count(reasons[r]), 9))
+	}
+	s.Line("")
+}
+
+func shortState(r plimsoll.ReadState) string {
+	if r == plimsoll.ReadNotApplicable {
+		return "n/a"
+	}
+	return string(r)
+}
+
+// image prints one image: verdict first, then why, then the findings.
+func (s shown) image(d document, im imageDocument) {
+	s.Line("%s", text.Between(s.Paint(text.Bold, s.Short(im.Reference, 78)), im.Platform))
+	s.Line("%s%s", im.Digest, "")
+	s.Line("")
+	s.summary(d, im)
+	s.Line("")
+	s.counts(im)
+	s.violations(im)
+	s.findings(im)
+	s.Line("")
+}
+
+func (s shown) summary(d document, im imageDocument) {
+	lead := strings.ToUpper(string(im.Verdict))
+	switch im.Verdict {
+	case plimsoll.VerdictFail, plimsoll.VerdictWarn:
+		s.Line("  %s %s of policy %s v%d", text.Pad(s.verdict(im.Verdict, lead), 9), text.Plural(len(im.Violations), "rule"), d.Policy.Name, d.Policy.Version)
+	case plimsoll.VerdictPass:
+		s.Line("  %s policy %s v%d", text.Pad(s.verdict(im.Verdict, lead), 9), d.Policy.Name, d.Policy.Version)
+	default:
+		s.Line("  %s no rule failed in what could be read; not a pass", text.Pad(s.verdict(im.Verdict, lead), 9))
+	}
+	var covered []string
+	for _, name := range sortedKeys(im.Read) {
+		c := im.Read[name]
+		word := cmp.Or(name, "image") + " " + string(c.State)
+		if c.Reason != "" {
+			word += ": " + c.Reason
+		}
+		covered = append(covered, word)
+	}
+	covered = append(covered, "files not analysed", "secrets not analysed")
+	s.Line("  %-9s %s", "COVERED", s.Short(strings.Join(covered, " · "), 88))
+	s.Line("  %-9s %s", "DATA", s.data(d))
+	if n, reasons := unknownKnowledge(im); n > 0 {
+		s.Line("  %-9s %d of %d packages: %s", "UNKNOWN", n, len(im.Packages), s.Short(reasons, 66))
+	}
+}
+
+func (s shown) data(d document) string {
+	if d.Data.Generation == "" {
+		return "no advisories: give --advisories DIR or URL"
+	}
+	fresh := 0
+	for _, f := range d.Data.Feeds {
+		if f.State == "" || f.State == string(plimsoll.KnownCurrent) {
+			fresh++
+		}
+	}
+	return fmt.Sprintf("generation %s · %d of %d feeds fresh", d.Data.Generation, fresh, len(d.Data.Feeds))
+}
+
+// unknownKnowledge counts packages whose ecosystem has no current data.
+func unknownKnowledge(im imageDocument) (packages int, reasons string) {
+	var words []string
+	for _, eco := range sortedKeys(im.Known) {
+		k := im.Known[eco]
+		if k.State == plimsoll.KnownCurrent {
+			continue
+		}
+		for _, p := range im.Packages {
+			if p.Ecosystem == eco {
+				packages++
+			}
+		}
+		words = append(words, eco+" "+string(k.State)+" ("+cmp.Or(k.Reason, "no advisory data")+")")
+	}
+	return packages, strings.Join(words, ", ")
+}
+
+func (s shown) counts(im imageDocument) {
+	n, fixable := im.count(), 0
+	for _, f := range im.Findings {
+		if f.Fixed != "" {
+			fixable++
+		}
+	}
+	s.Line("            %8s %6s %8s %5s %10s %8s %9s", "CRITICAL", "HIGH", "MEDIUM", "LOW", "NOT RATED", "TOTAL", "FIXABLE")
+	s.Line("  %-9s %8d %6d %8d %5d %10d %8d %9d", "findings", n[plimsoll.SeverityCritical], n[plimsoll.SeverityHigh], n[plimsoll.SeverityMedium],
+		n[plimsoll.SeverityLow]+n[plimsoll.SeverityNone], n[plimsoll.SeverityNotRated], len(im.Findings), fixable)
+}
+
+func (s shown) violations(im imageDocument) {
+	if len(im.Violations) == 0 {
+		return
+	}
+	s.Line("")
+	heading := "WHAT IT WARNS OF"
+	if im.Verdict == plimsoll.VerdictFail {
+		heading = "WHY IT FAILS"
+	}
+	s.Line("%s", s.Paint(text.Bold, heading))
+	for _, v := range im.Violations {
+		mark := "▲"
+		if v.Then == plimsoll.VerdictFail {
+			mark = "✗"
+		}
+		s.Line("  %s %s %s", s.verdict(v.Then, mark), text.Pad(v.Rule, 24), s.Short(v.Text, 70))
+	}
+}
+
+// group is the findings of one package, as tables show them.
+type group struct {
+	findings                []findingDocument
+	name, installed, others string
+	layer                   int
+}
+
+func (g group) worst() findingDocument { return g.findings[0] }
+
+// findings shows critical, high and not rated by package; with all, every finding.
+func (s shown) findings(im imageDocument) {
+	if len(im.Findings) == 0 {
+		return
+	}
+	s.Line("")
+	if s.all || s.Wide {
+		s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("FINDINGS (%d)", len(im.Findings))))
+		s.everyFinding(im)
+		return
+	}
+	groups := grouped(im)
+	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("FINDINGS (%d): by package, worst first", len(im.Findings))))
+	s.Line("  %-9s %-20s %-20s %-20s %5s  %s", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "ADVISORIES")
+	const most = 20 // a screen; the rest is a flag away
+	for _, g := range groups[:min(most, len(groups))] {
+		f := g.worst()
+		ids := f.ID
+		if n := len(g.findings) - 1; n > 0 {
+			ids += fmt.Sprintf(" +%d", n)
+		}
+		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 20), 20), text.Pad(s.Short(g.installed, 20), 20),
+			text.Pad(s.Short(cmp.Or(g.fixed(), "none yet"), 20), 20), f.Layer+1, ids)
+	}
+	if n := len(groups) - most; n > 0 {
+		s.Line("            … %s: --all", text.Plural(n, "more package"))
+	}
+}
+
+// fixed is the highest "fixed in" as listed; groups with a finding that has no fix say so by their worst.
+func (g group) fixed() string { return g.worst().Fixed }
+
+func grouped(im imageDocument) []group {
+	versions := map[string][2]string{}
+	for _, p := range im.Packages {
+		versions[p.PURL] = [2]string{p.Name, p.Version}
+	}
+	byPackage := map[string]*group{}
+	var order []*group
+	for _, f := range im.Findings {
+		key := f.PURL + "\x00" + f.Path
+		g := byPackage[key]
+		if g == nil {
+			g = &group{name: versions[f.PURL][0], installed: versions[f.PURL][1]}
+			byPackage[key] = g
+			order = append(order, g)
+		}
+		g.findings = append(g.findings, f)
+	}
+	out := make([]group, 0, len(order))
+	for _, g := range order {
+		slices.SortStableFunc(g.findings, func(a, b findingDocument) int { return cmp.Compare(a.Severity.Rank(), b.Severity.Rank()) })
+		out = append(out, *g)
+	}
+	slices.SortStableFunc(out, func(a, b group) int {
+		return cmp.Or(cmp.Compare(a.worst().Severity.Rank(), b.worst().Severity.Rank()), cmp.Compare(len(b.findings), len(a.findings)), strings.Compare(a.name, b.name))
+	})
+	return out
+}
+
+func (s shown) everyFinding(im imageDocument) {
+	versions := map[string][2]string{}
+	for _, p := range im.Packages {
+		versions[p.PURL] = [2]string{p.Name, p.Version}
+	}
+	s.Line("  %-9s %-20s %-20s %-20s %-20s %5s", "SEVERITY", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER")
+	for _, f := range im.Findings {
+		v := versions[f.PURL]
+		s.Line("  %s %s %s %s %s %5d", text.Pad(s.severity(f.Severity), 9), text.Pad(text.Clean(f.ID), 20), text.Pad(s.Short(v[0], 20), 20),
+			text.Pad(s.Short(v[1], 20), 20), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 20), 20), f.Layer+1)
+	}
+}
+
+func (s shown) severity(sev plimsoll.Severity) string {
+	word := strings.ToUpper(string(sev))
+	switch sev {
+	case plimsoll.SeverityCritical, plimsoll.SeverityHigh:
+		return s.Paint(text.Red, word)
+	case plimsoll.SeverityMedium:
+		return s.Paint(text.Yellow, word)
+	}
+	return word
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,176 @@
+package assemble
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// Bounds of the caches. A node of a merged tree takes about 150 bytes, an entry of decoded facts about 120.
+const (
+	maxStateNodes = 1_500_000 // of merged trees: some 220 MB, or the bases of about a hundred kinds of images
+	maxFactsBytes = 192 << 20 // of decoded facts
+	maxLayers     = 512       // of an image; resolving refuses more, so does this
+)
+
+// Store is the bucket.
+type Store interface {
+	Image(ctx context.Context, digest plimsoll.Digest) (plimsoll.Image, error)
+	// Facts returns ErrNotFound for facts that are missing, or that do not match their key and were dropped.
+	Facts(ctx context.Context, a plimsoll.Analyzer, layer plimsoll.Digest) (plimsoll.Facts, int, error)
+	Attempt(ctx context.Context, layer plimsoll.Digest) (plimsoll.Attempt, error)
+	// Keep writes a whole inventory and drops the partial one; KeepPartial writes the partial one. Both give the key.
+	Keep(ctx context.Context, inv plimsoll.Inventory) (string, error)
+	KeepPartial(ctx context.Context, inv plimsoll.Inventory) (string, error)
+}
+
+// Assembler makes inventories by one recipe.
+type Assembler struct {
+	store     Store
+	recipe    plimsoll.Recipe
+	analyzers []plimsoll.Analyzer
+	states    *cache[chain, *state]
+	facts     *cache[plimsoll.Digest, *layerFacts]
+	log       *slog.Logger
+}
+
+// chain identifies a prefix of layers: the hash of their digests in order.
+type chain [sha256.Size]byte
+
+func (c chain) then(layer plimsoll.Digest) chain {
+	return sha256.Sum256(append(c[:], layer...))
+}
+
+// New makes an assembler; analyzers are those that the facts were made by.
+func New(store Store, recipe plimsoll.Recipe, analyzers []plimsoll.Analyzer, log *slog.Logger) *Assembler {
+	return &Assembler{
+		store: store, recipe: recipe, analyzers: analyzers, log: log,
+		states: newCache[chain, *state](maxStateNodes), facts: newCache[plimsoll.Digest, *layerFacts](maxFactsBytes),
+	}
+}
+
+// Result is what assembling an image gave.
+type Result struct {
+	Read    map[string]plimsoll.Coverage
+	Partial bool // a layer lacks facts: the inventory stands under partial/
+	Key     string
+}
+
+// Assemble overlays the facts of one image's layers and writes its inventory. An image whose layers lack facts gets a partial
+// inventory. It returns ErrNotFound when the image was not resolved.
+func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result, error) {
+	img, err := a.store.Image(ctx, image)
+	if err != nil {
+		return Result{}, fmt.Errorf("assemble %s: read image: %w", image.Short(), err)
+	}
+	if img.NotApplicable != "" || len(img.Layers) > maxLayers {
+		return Result{}, fmt.Errorf("assemble %s: %w: it holds no image (%s)", image.Short(), plimsoll.ErrInvalid, img.NotApplicable)
+	}
+	s, whole, err := a.merge(ctx, img)
+	if err != nil {
+		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
+	}
+	inv := inventory(img, a.recipe, s)
+	keep := a.store.Keep
+	if !whole {
+		keep = a.store.KeepPartial
+	}
+	key, err := keep(ctx, inv)
+	if err != nil {
+		return Result{}, fmt.Errorf("assemble %s: write inventory: %w", image.Short(), err)
+	}
+	return Result{Read: inv.Read, Partial: !whole, Key: key}, nil
+}
+
+// merge applies the layers on top of the longest prefix that is known. whole tells that every layer had facts.
+func (a *Assembler) merge(ctx context.Context, img plimsoll.Image) (s *state, whole bool, err error) {
+	chains := make([]chain, len(img.Layers)+1)
+	for i, l := range img.Layers {
+		chains[i+1] = chains[i].then(l.Digest)
+	}
+	s, whole = &state{}, true
+	from := 0
+	for i := len(img.Layers); i > 0; i-- {
+		if known, ok := a.states.get(chains[i]); ok {
+			s, from = known, i
+			break
+		}
+	}
+	for i := from; i < len(img.Layers); i++ {
+		if err := ctx.Err(); err != nil {
+			return nil, false, context.Cause(ctx)
+		}
+		l, err := a.layer(ctx, img.Layers[i])
+		if err != nil {
+			return nil, false, err
+		}
+		s = s.next(img.Layers[i].Digest, img.Layers[i].Size, l)
+		// A prefix with a gap is not kept: the layer may have facts the next time.
+		if whole = whole && l.whole(); whole {
+			a.states.put(chains[i+1], s, s.cost)
+		}
+	}
+	return s, whole, nil
+}
+
+// layer reads one layer's facts by every analyser.
+func (a *Assembler) layer(ctx context.Context, ref plimsoll.LayerRef) (*layerFacts, error) {
+	if l, ok := a.facts.get(ref.Digest); ok {
+		return l, nil
+	}
+	l := &layerFacts{missing: map[string]plimsoll.Coverage{}}
+	for _, an := range a.analyzers {
+		f, size, err := a.store.Facts(ctx, an, ref.Digest)
+		if errors.Is(err, plimsoll.ErrNotFound) {
+			if l.missing[an.Name], err = a.gap(ctx, ref); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read facts of layer %s: %w", ref.Digest.Short(), err)
+		}
+		l.cost += 2 * size // decoded structures take about twice their JSON
+		switch an.Name {
+		case plimsoll.AnalyzerTree:
+			l.tree = &f
+		case plimsoll.AnalyzerPackages:
+			l.packages = &f
+		}
+	}
+	if l.whole() {
+		a.facts.put(ref.Digest, l, l.cost)
+	}
+	return l, nil
+}
+
+// gap says why a layer has no facts.
+func (a *Assembler) gap(ctx context.Context, ref plimsoll.LayerRef) (plimsoll.Coverage, error) {
+	if IsForeign(ref.MediaType) {
+		return plimsoll.Failed(ReasonForeign), nil
+	}
+	t, err := a.store.Attempt(ctx, ref.Digest)
+	switch {
+	case errors.Is(err, plimsoll.ErrNotFound):
+		return plimsoll.Failed("a layer was not read"), nil
+	case err != nil:
+		return plimsoll.Coverage{}, fmt.Errorf("read attempts of layer %s: %w", ref.Digest.Short(), err)
+	case t.Count >= plimsoll.MaxAttempts:
+		return plimsoll.Failed("quarantine: " + t.Reason), nil
+	}
+	return plimsoll.Failed(t.Reason), nil
+}
+
+// ReasonForeign is why a layer that its registry does not hold is not read.
+const ReasonForeign = "unsupported: foreign layer"
+
+// IsForeign tells layers that stand elsewhere than in the registry, by licence (OCI image specification, "Non-distributable
+// layers"; Docker: foreign). Their URLs point anywhere, so they are never fetched.
+func IsForeign(mediaType string) bool {
+	return strings.Contains(mediaType, ".nondistributable.") || strings.Contains(mediaType, ".foreign.")
+}

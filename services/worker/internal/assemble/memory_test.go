@@ -1,0 +1,135 @@
+package assemble
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
+	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
+)
+
+func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// memory is a bucket of images whose layers have facts.
+type memory struct {
+	analyzers   []plimsoll.Analyzer
+	images      []plimsoll.Image
+	facts       map[string]plimsoll.Facts
+	reads       int
+	inventories map[plimsoll.Digest]string
+}
+
+func newMemory(t testing.TB, chains [][][]byte) *memory {
+	m := &memory{analyzers: analyze.Analyzers(layer.DefaultLimits(), nil), facts: map[string]plimsoll.Facts{}, inventories: map[plimsoll.Digest]string{}}
+	for i, c := range chains {
+		img := plimsoll.Image{Digest: plimsoll.DigestOf(fmt.Appendf(nil, "image %d", i))}
+		for _, b := range c {
+			l := factsOf(t, b)
+			img.Layers = append(img.Layers, plimsoll.LayerRef{Digest: l.tree.Layer, Size: int64(len(b))})
+			for _, f := range []*plimsoll.Facts{l.tree, l.packages} {
+				m.facts[f.Analyzer.Name+string(f.Layer)] = *f
+			}
+		}
+		m.images = append(m.images, img)
+	}
+	return m
+}
+
+func (m *memory) Image(_ context.Context, d plimsoll.Digest) (plimsoll.Image, error) {
+	for _, img := range m.images {
+		if img.Digest == d {
+			return img, nil
+		}
+	}
+	return plimsoll.Image{}, plimsoll.ErrNotFound
+}
+
+func (m *memory) Facts(_ context.Context, a plimsoll.Analyzer, d plimsoll.Digest) (plimsoll.Facts, int, error) {
+	m.reads++
+	f, ok := m.facts[a.Name+string(d)]
+	if !ok {
+		return plimsoll.Facts{}, 0, plimsoll.ErrNotFound
+	}
+	return f, 1000, nil
+}
+
+func (m *memory) Attempt(context.Context, plimsoll.Digest) (plimsoll.Attempt, error) {
+	return plimsoll.Attempt{}, plimsoll.ErrNotFound
+}
+
+func (m *memory) Keep(_ context.Context, inv plimsoll.Inventory) (string, error) {
+	b, err := json.Marshal(inv)
+	m.inventories[inv.Image] = string(b)
+	return "inventory", err
+}
+
+func (m *memory) KeepPartial(context.Context, plimsoll.Inventory) (string, error) {
+	return "partial", nil
+}
+
+// TestSharedBaseIsMergedOnce: of images on one base only the top layer costs anything.
+func TestSharedBaseIsMergedOnce(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t, nil)
+	base := factsOf(t, tarOf([]file1{status(pkg("a", "1"))}))
+	add := func(l *layerFacts, entries int) plimsoll.Digest {
+		for i := range entries {
+			l.tree.Tree.Entries = append(l.tree.Tree.Entries, file0(fmt.Sprintf("usr/share/%05d", i)))
+		}
+		m.facts[plimsoll.AnalyzerTree+string(l.tree.Layer)] = *l.tree
+		m.facts[plimsoll.AnalyzerPackages+string(l.tree.Layer)] = *l.packages
+		return l.tree.Layer
+	}
+	bottom := add(base, 50_000)
+	const images = 500
+	for i := range images {
+		top := *base
+		tree, packages := *base.tree, *base.packages
+		tree.Layer = plimsoll.DigestOf(fmt.Appendf(nil, "top %d", i))
+		packages.Layer = tree.Layer
+		tree.Tree, packages.Packages = &plimsoll.TreeFacts{}, &plimsoll.PackageFacts{}
+		top.tree, top.packages = &tree, &packages
+		m.images = append(m.images, plimsoll.Image{
+			Digest: plimsoll.DigestOf(fmt.Appendf(nil, "image %d", i)),
+			Layers: []plimsoll.LayerRef{{Digest: bottom}, {Digest: add(&top, 1)}},
+		})
+	}
+	a := New(m, "recipe", m.analyzers, quietLog())
+	for _, img := range m.images {
+		if _, err := a.Assemble(t.Context(), img.Digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := 2 * (images + 1); m.reads != want {
+		t.Errorf("facts were read %d times, want %d: the base's once", m.reads, want)
+	}
+	// A top layer that adds one file to usr/share copies that folder; nothing else is made anew.
+	if got := a.states.cost; got > maxStateNodes {
+		t.Errorf("the cache holds %d nodes, more than %d", got, maxStateNodes)
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	c := newCache[int, int](100)
+	for i := range 1000 {
+		c.put(i, i, 7)
+		if _, ok := c.get(0); i < 14 && !ok {
+			t.Fatalf("0 was dropped after %d", i)
+		}
+	}
+	if c.cost > 100 || len(c.items) != 14 || c.order.Len() != 14 {
+		t.Errorf("cost %d, %d items", c.cost, len(c.items))
+	}
+	if _, ok := c.get(0); !ok {
+		t.Error("the value that is used all the time was dropped")
+	}
+	c.put(-1, 1, 101)
+	if _, ok := c.get(-1); ok {
+		t.Error("a value larger than the cache was kept")
+	}
+}

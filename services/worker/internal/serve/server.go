@@ -1,0 +1,157 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/plimsoll/plimsoll"
+	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
+	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
+	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
+	"github.com/plimsoll/plimsoll/services/worker/internal/resolve"
+	"github.com/plimsoll/plimsoll/services/worker/internal/store"
+)
+
+// errPanic is a fault of ours that one input brought out.
+var errPanic = errors.New("internal fault (panic)")
+
+// Options are what a server is made of.
+type Options struct {
+	Version    string
+	Slots      int
+	Recipe     plimsoll.Recipe
+	Analyzers  []plimsoll.Analyzer
+	Limits     layer.Limits
+	Store      *store.Store
+	Registries map[string]*registry.Client // by id
+	Metrics    *Metrics
+	Log        *slog.Logger
+	Progress   time.Duration // between progress messages; 0: ProgressEvery
+}
+
+// ProgressEvery is how often a call says that it lives: callers take 15 s of silence for death.
+const ProgressEvery = 5 * time.Second
+
+// Server implements workerv1.WorkerServer.
+type Server struct {
+	workerv1.UnimplementedWorkerServer
+	Options
+	slots     *slots
+	flights   *flights
+	assembler *assemble.Assembler
+}
+
+// New makes a server whose work ends with ctx; Wait then returns when all of it has.
+func New(ctx context.Context, o Options) *Server {
+	if o.Progress == 0 {
+		o.Progress = ProgressEvery
+	}
+	s := &Server{
+		Options: o, slots: newSlots(o.Slots), flights: newFlights(ctx),
+		assembler: assemble.New(o.Store, o.Recipe, o.Analyzers, o.Log),
+	}
+	o.Metrics.watch(s)
+	return s
+}
+
+// Wait returns when no layer is being read any more.
+func (s *Server) Wait() { s.flights.wait() }
+
+// Describe implements workerv1.WorkerServer.
+func (s *Server) Describe(context.Context, *workerv1.DescribeRequest) (*workerv1.DescribeResponse, error) {
+	out := &workerv1.DescribeResponse{
+		Recipe: string(s.Recipe), Assembler: assemble.Version, Slots: int32(s.Slots), Version: s.Version,
+	}
+	for _, a := range s.Analyzers {
+		out.Analyzers = append(out.Analyzers, &workerv1.Analyzer{Name: a.Name, Version: int32(a.Version), Config: a.Config})
+	}
+	return out, nil
+}
+
+// Resolve implements workerv1.WorkerServer.
+func (s *Server) Resolve(ctx context.Context, r *workerv1.ResolveRequest) (*workerv1.ResolveResponse, error) {
+	src, err := s.registry(r.GetRegistry())
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	res, err := resolve.Resolve(ctx, src, s.Store, resolve.Request{
+		Repository: r.GetRepository(), Tag: r.GetTag(), Digest: plimsoll.Digest(r.GetDigest()),
+	})
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	out := &workerv1.ResolveResponse{Digest: string(res.Digest), NotApplicable: res.NotApplicable, Recipe: string(s.Recipe)}
+	if !res.Observed.IsZero() {
+		out.Observed = res.Observed.UnixNano()
+	}
+	for _, i := range res.Images {
+		out.Images = append(out.Images, &workerv1.ResolvedImage{
+			Digest: string(i.Digest), Platform: i.Platform.String(), NotApplicable: i.NotApplicable, Failed: i.Failed, Assembled: i.Assembled,
+		})
+	}
+	for _, l := range res.Missing {
+		out.Missing = append(out.Missing, &workerv1.Layer{Digest: string(l.Digest), Size: l.Size, MediaType: l.MediaType})
+	}
+	return out, nil
+}
+
+// Assemble implements workerv1.WorkerServer.
+func (s *Server) Assemble(ctx context.Context, r *workerv1.AssembleRequest) (*workerv1.AssembleResponse, error) {
+	if err := s.sameRecipe(r.GetRecipe()); err != nil {
+		return nil, toStatus(err)
+	}
+	image, err := plimsoll.ParseDigest(r.GetImage())
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	res, err := s.assembler.Assemble(ctx, image)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	out := &workerv1.AssembleResponse{Partial: res.Partial, Key: res.Key, Read: map[string]*workerv1.Coverage{}}
+	for name, c := range res.Read {
+		out.Read[name] = &workerv1.Coverage{State: string(c.State), Reason: c.Reason}
+	}
+	return out, nil
+}
+
+func (s *Server) registry(id string) (*registry.Client, error) {
+	c, ok := s.Registries[id]
+	if !ok {
+		return nil, fmt.Errorf("registry %.80q: %w: this worker has none of that name in its configuration", id, plimsoll.ErrInvalid)
+	}
+	return c, nil
+}
+
+func (s *Server) sameRecipe(recipe string) error {
+	if recipe != string(s.Recipe) {
+		return fmt.Errorf("recipe %.40q: %w (%s)", recipe, plimsoll.ErrRecipe, s.Recipe)
+	}
+	return nil
+}
+
+// Unary and Stream are interceptors that turn a panic into an error of the one call.
+func (s *Server) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
+	defer s.rescue(info.FullMethod, &err)
+	return next(ctx, req)
+}
+
+// Stream is Unary for streams.
+func (s *Server) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer s.rescue(info.FullMethod, &err)
+	return next(srv, stream)
+}
+
+func (s *Server) rescue(method string, err *error) {
+	if p := recover(); p != nil {
+		s.Log.Error("call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+		*err = toStatus(errPanic)
+	}
+}

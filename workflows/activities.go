@@ -1,0 +1,86 @@
+package workflows
+
+import (
+	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/plimsoll/plimsoll"
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+)
+
+// AnalyzeInput is one batch: the layers [From, To) of a plan.
+type AnalyzeInput struct {
+	Plan     string
+	From, To int
+	Push     bool
+}
+
+// The activities are thin: they hand on heartbeats and give errors their kind.
+
+type scanActivities struct{ scanner Scanner }
+
+func (a scanActivities) resolve(ctx context.Context, r *scanv1.ScanRequest) (Planned, error) {
+	plan, err := a.scanner.Resolve(ctx, r, resume(ctx), beat(ctx))
+	return plan, failure(err)
+}
+
+func (a scanActivities) analyze(ctx context.Context, in AnalyzeInput) error {
+	return failure(a.scanner.Analyze(ctx, in.Plan, in.From, in.To, in.Push, beat(ctx)))
+}
+
+func (a scanActivities) assemble(ctx context.Context, plan string) error {
+	return failure(a.scanner.Assemble(ctx, plan, beat(ctx)))
+}
+
+func (a scanActivities) announce(ctx context.Context, plan string) error {
+	return failure(a.scanner.Announce(ctx, plan))
+}
+
+type sweepActivities struct{ sweeper Sweeper }
+
+func (a sweepActivities) begin(ctx context.Context, registry string) (plimsoll.Recipe, error) {
+	recipe, err := a.sweeper.Begin(ctx, registry)
+	return recipe, failure(err)
+}
+
+func (a sweepActivities) page(ctx context.Context, in PageInput) (PageResult, error) {
+	got, err := a.sweeper.Page(ctx, in, resume(ctx), beat(ctx))
+	return got, failure(err)
+}
+
+func (a sweepActivities) drain(ctx context.Context, registry, slot string) error {
+	return failure(a.sweeper.Drain(ctx, registry, slot, beat(ctx)))
+}
+
+func (a sweepActivities) record(ctx context.Context, s plimsoll.Sweep) error {
+	return failure(a.sweeper.Record(ctx, s))
+}
+
+func (a sweepActivities) finish(ctx context.Context, s plimsoll.Sweep) (plimsoll.Sweep, error) {
+	final, err := a.sweeper.Finish(ctx, s, beat(ctx))
+	return final, failure(err)
+}
+
+type reportActivities struct{ reporter Reporter }
+
+func (a reportActivities) write(ctx context.Context, period string, cutoff time.Time) error {
+	return failure(a.reporter.WriteReport(ctx, period, cutoff))
+}
+
+// beat sends heartbeats with the word reached; a local activity has none and drops them.
+func beat(ctx context.Context) func(string) {
+	return func(reached string) { activity.RecordHeartbeat(ctx, reached) }
+}
+
+// resume is the last word that a former try of this activity sent; empty when there is none.
+func resume(ctx context.Context) (reached string) {
+	if !activity.HasHeartbeatDetails(ctx) {
+		return ""
+	}
+	if err := activity.GetHeartbeatDetails(ctx, &reached); err != nil {
+		return "" // written by another version: the activity starts from its beginning, which is safe
+	}
+	return reached
+}

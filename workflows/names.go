@@ -1,0 +1,25 @@
+package workflows
+
+// Names under which workflows and activities are registered. They stand in histories, so they never change, whatever the
+// Go functions are called.
+const (
+	NameScan   = "ScanImages"
+	NameSweep  = "SweepRegistry"
+	NameReport = "WeeklyReport"
+
+	activityResolve  = "scan.Resolve"
+	activityAnalyze  = "scan.Analyze"
+	activityAssemble = "scan.Assemble"
+	activityAnnounce = "scan.Announce"
+
+	activityBegin  = "sweep.Begin"
+	activityPage   = "sweep.Page"
+	activityDrain  = "sweep.Drain"
+	activityRecord = "sweep.Record"
+	activityFinish = "sweep.Finish"
+
+	activityReport = "report.Write"
+)
+
+// QueryProgress asks a running SweepRegistry for its plimsoll.Sweep as it stands.
+const QueryProgress = "progress"

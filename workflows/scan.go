@@ -1,0 +1,92 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+)
+
+// ScanResult is what a run of ScanImages did. What became of each image stands in refs/, not here.
+type ScanResult struct {
+	Plan   string // object key
+	Images int
+	Bytes  int64 // compressed bytes of the layers that lacked facts
+	// Unread counts the batches of layers that failed as a whole after all tries, First is why the first did. Their images
+	// are partial, and the next sweep asks for them again.
+	Unread int
+	First  string
+}
+
+// ScanImages scans the targets of one request: resolve, analyse the layers that lack facts, assemble, announce. Payload: r,
+// at most 12 KiB; the workflow carries nothing else but the plan's key and ranges.
+//
+// One image's failure is a value in the plan and never an error here, and a batch of layers that fails does not stop the
+// others. An error means that no target could be served at all (no worker, no registry, no bucket); the queue then tries
+// again.
+func ScanImages(ctx workflow.Context, r *scanv1.ScanRequest) (ScanResult, error) {
+	stage := stages{push: r.GetLane() == scanv1.Lane_LANE_PUSH, targets: len(r.GetTargets())}
+	var plan Planned
+	if err := stage.run(ctx, boundResolve, activityResolve, &plan, r); err != nil {
+		return ScanResult{}, step(ctx, "resolve", err)
+	}
+	result := ScanResult{Plan: plan.Key, Images: plan.Images, Bytes: plan.Bytes}
+	if err := stage.analyze(ctx, plan, &result); err != nil {
+		return result, step(ctx, "analyze", err)
+	}
+	if plan.Images > 0 {
+		if err := stage.run(ctx, boundAssemble, activityAssemble, nil, plan.Key); err != nil {
+			return result, step(ctx, "assemble", err)
+		}
+	}
+	if err := stage.run(ctx, boundAnnounce, activityAnnounce, nil, plan.Key); err != nil {
+		return result, step(ctx, "announce", err)
+	}
+	return result, nil
+}
+
+// stages runs the steps of one scan in the way its lane asks for.
+type stages struct {
+	push    bool
+	targets int
+}
+
+// run runs one step. A push's steps are local activities: each saves two round trips through Temporal's queues.
+func (s stages) run(ctx workflow.Context, b bound, name string, result any, args ...any) error {
+	if s.push && s.targets <= localTargets {
+		return workflow.ExecuteLocalActivity(boundLocal.local(ctx), name, args...).Get(ctx, result)
+	}
+	return workflow.ExecuteActivity(b.activity(ctx), name, args...).Get(ctx, result)
+}
+
+// analyze has all batches of the plan analysed, at most batchesAtOnce at a time and the largest layers first. A failed batch
+// is counted; only cancellation is an error.
+func (s stages) analyze(ctx workflow.Context, plan Planned, result *ScanResult) error {
+	room := workflow.NewSemaphore(ctx, batchesAtOnce)
+	batches := workflow.NewWaitGroup(ctx)
+	for i := range max(0, len(plan.Cuts)-1) {
+		if err := room.Acquire(ctx, 1); err != nil {
+			break
+		}
+		batches.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer batches.Done()
+			defer room.Release(1)
+			batch := AnalyzeInput{Plan: plan.Key, From: plan.Cuts[i], To: plan.Cuts[i+1], Push: s.push}
+			err := workflow.ExecuteActivity(boundAnalyze.activity(ctx), activityAnalyze, batch).Get(ctx, nil)
+			if err != nil {
+				result.failed(ctx, batch, err)
+			}
+		})
+	}
+	batches.Wait(ctx)
+	return ctx.Err()
+}
+
+func (r *ScanResult) failed(ctx workflow.Context, batch AnalyzeInput, err error) {
+	workflow.GetLogger(ctx).Warn("a batch of layers was not analysed; its images stay partial",
+		"plan", batch.Plan, "from", batch.From, "to", batch.To, "error", err)
+	if r.Unread == 0 {
+		r.First = cutText(failureText(err))
+	}
+	r.Unread++
+}
