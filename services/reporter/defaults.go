@@ -54,8 +54,11 @@ func (c Config) exposed() bool { return c.Exposed || !access.Loopback(c.Listen) 
 
 // policy is the configured one, or the built-in baseline.
 func (c Config) policy() (plimsoll.Policy, error) {
-	if c.Policy == "" {
+	switch c.Policy {
+	case "", policy.NameBaseline:
 		return policy.Baseline(), nil
+	case policy.NameNone:
+		return policy.None(), nil
 	}
 	info, err := os.Stat(c.Policy)
 	if err != nil {

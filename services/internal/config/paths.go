@@ -10,7 +10,10 @@ import (
 func (f File) relativeTo(dir string) File {
 	paths := []*string{
 		&f.Data, &f.TokensFile, &f.Bucket.SecretKeyFile, &f.Bucket.CAFile, &f.NATS.CredentialsFile, &f.NATS.CAFile,
-		&f.Temporal.APIKeyFile, &f.Temporal.CAFile, &f.Temporal.CertFile, &f.Temporal.KeyFile, &f.Reporter.Policy,
+		&f.Temporal.APIKeyFile, &f.Temporal.CAFile, &f.Temporal.CertFile, &f.Temporal.KeyFile,
+	}
+	if !namesPolicy(f.Reporter.Policy) {
+		paths = append(paths, &f.Reporter.Policy)
 	}
 	if !isURL(f.Reporter.Advisories) {
 		paths = append(paths, &f.Reporter.Advisories)
@@ -27,5 +30,8 @@ func (f File) relativeTo(dir string) File {
 	}
 	return f
 }
+
+// namesPolicy says whether s is a policy that needs no file.
+func namesPolicy(s string) bool { return s == "baseline" || s == "none" }
 
 func isURL(s string) bool { return strings.Contains(s, "://") }

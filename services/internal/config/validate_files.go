@@ -21,7 +21,9 @@ func (c *checker) files(f File, p Part) {
 		c.readable("temporal.key_file", f.Temporal.KeyFile)
 	}
 	if p == All || p == PartReporter {
-		c.readable("reporter.policy", f.Reporter.Policy)
+		if !namesPolicy(f.Reporter.Policy) {
+			c.readable("reporter.policy", f.Reporter.Policy)
+		}
 		if !isURL(f.Reporter.Advisories) {
 			c.folder("reporter.advisories", f.Reporter.Advisories)
 		}

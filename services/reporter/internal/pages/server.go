@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -133,12 +132,10 @@ func (s *Server) missing(w http.ResponseWriter, r *http.Request) {
 	s.problem(w, r, http.StatusNotFound, "No such page", "There is nothing at "+r.URL.Path+". The search above finds images, advisories and packages.")
 }
 
-// query is a URL from a path and a query.
+// link is a URL from a path and a query.
 func link(path, query string) string {
 	if query == "" {
 		return path
 	}
 	return path + "?" + query
 }
-
-func escape(s string) string { return url.PathEscape(s) }

@@ -37,6 +37,17 @@ func Baseline() plimsoll.Policy {
 	return p
 }
 
+// None is the policy without rules: nothing fails or warns, and what was not read or has no data is still unknown.
+func None() plimsoll.Policy {
+	return Seal(plimsoll.Policy{Name: NameNone, Version: 1, Description: "No rules.", Requires: []string{plimsoll.AnalyzerPackages}, Rules: []plimsoll.Rule{}})
+}
+
+// Names that stand for policies which need no file.
+const (
+	NameBaseline = "baseline"
+	NameNone     = "none"
+)
+
 // Parse reads a policy file. Unknown fields, words that are no severity and rules that cannot hold are errors, all
 // reported at once and wrapping [plimsoll.ErrInvalid]: a policy that is not understood must never pass anything.
 func Parse(file []byte) (plimsoll.Policy, error) {

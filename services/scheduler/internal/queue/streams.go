@@ -16,6 +16,7 @@ import (
 const (
 	maxRequests = 250_000   // 2½ times the worst burst expected: 100,000 images pushed in a minute
 	maxBytes    = 512 << 20 // those at 2 KiB each; a push is about 300 bytes
+	memoryBytes = 64 << 20  // the same bound where streams live in memory: one process that scans once and holds a window of requests
 	maxMessage  = 64 << 10  // a request is at most scanv1.MaxRequestBytes; anything larger is not ours
 
 	// duplicateWindow is how long a message id is remembered: hooks and publishers repeat within seconds, a sweep's page
@@ -30,9 +31,9 @@ const (
 
 // streams are what the queue needs, as configured when nothing exists yet.
 func (q *Queue) streams() []jetstream.StreamConfig {
-	storage := jetstream.FileStorage
+	storage, bytes := jetstream.FileStorage, int64(maxBytes)
 	if q.memory {
-		storage = jetstream.MemoryStorage
+		storage, bytes = jetstream.MemoryStorage, memoryBytes
 	}
 	return []jetstream.StreamConfig{{
 		Name:        scanv1.StreamRequests,
@@ -41,7 +42,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		Retention:   jetstream.WorkQueuePolicy,
 		Discard:     jetstream.DiscardNew,
 		MaxMsgs:     q.maxRequests,
-		MaxBytes:    maxBytes,
+		MaxBytes:    bytes,
 		MaxMsgSize:  maxMessage,
 		Duplicates:  duplicateWindow,
 		Storage:     storage,

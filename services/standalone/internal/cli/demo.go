@@ -47,6 +47,9 @@ to the sample registry, and they appear.`,
 			}
 			set(&f.Listen, o.listen)
 			f.Reporter.Advisories = o.advisories
+			if err := absolute(&f.Data, &f.Reporter.Advisories); err != nil {
+				return err
+			}
 			return a.runDemo(cmd.Context(), f, o.registry)
 		},
 	}

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/services/internal/access"
@@ -21,7 +19,7 @@ func (a *app) part(name, short string, run func(*cobra.Command, config.File, *te
 		Short: short,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := config.Read(path, os.Environ())
+			f, err := readConfig(path)
 			if err != nil {
 				return err
 			}

@@ -52,7 +52,7 @@ Exit code: 1 a rule failed (wins), else 2 reading fell short, else 0; 3 the comm
 	f.StringVar(&o.data, "data", "", "folder that keeps facts (default: plimsoll in the user's cache folder)")
 	f.StringVar(&o.format, "format", "table", "table, json, sarif, cyclonedx or spdx")
 	f.StringVar(&o.output, "output", "", "file to write to (default: standard output)")
-	f.StringVar(&o.policy, "policy", "", "policy file, or none (default: the built-in baseline)")
+	f.StringVar(&o.policy, "policy", "", "policy file, baseline or none")
 	f.BoolVar(&o.wide, "wide", false, "do not shorten names and paths")
 	f.BoolVar(&o.all, "all", false, "list every finding")
 	return c
@@ -78,6 +78,15 @@ func (a *app) runScan(ctx context.Context, arg string, o scanFlags) (err error) 
 		}
 		o.data = filepath.Join(cache, "plimsoll")
 	}
+	policy := o.policy
+	if policy != "none" && policy != "baseline" { // these need no file
+		if err := absolute(&policy); err != nil {
+			return err
+		}
+	}
+	if err := absolute(&o.data, &o.advisories, &o.output); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(o.data, 0o700); err != nil {
 		return exit{exitUsage, fmt.Sprintf("--data: %v", err)}
 	}
@@ -95,7 +104,7 @@ func (a *app) runScan(ctx context.Context, arg string, o scanFlags) (err error) 
 	}
 	f := config.Default()
 	f.Data, f.Listen, f.Registries = o.data, "127.0.0.1:0", []plimsoll.Registry{t.registry}
-	f.Reporter.Advisories, f.Reporter.Policy, f.Reporter.ReportCron = o.advisories, o.policy, "off"
+	f.Reporter.Advisories, f.Reporter.Policy, f.Reporter.ReportCron = o.advisories, policy, "off"
 	log, err := a.logger()
 	if err != nil {
 		return err

@@ -46,6 +46,9 @@ Everything resumes after a restart. A configuration file may set the same and mo
 				}
 				f.Registries = append(f.Registries, r)
 			}
+			if err := absolute(&f.Data, &f.Reporter.Advisories, &f.Reporter.Policy, &f.TokensFile); err != nil {
+				return err
+			}
 			if err := f.Validate(); err != nil {
 				return err
 			}
@@ -84,6 +87,9 @@ func (a *app) runUp(ctx context.Context, f config.File) error {
 func readConfig(path string) (config.File, error) {
 	if path == "" {
 		return config.Default(), nil
+	}
+	if err := absolute(&path); err != nil {
+		return config.File{}, err
 	}
 	return config.Read(path, os.Environ())
 }

@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -42,6 +43,20 @@ var node = packages{
 	{Name: "nodejs", Version: "20.11.1-r0"},
 }
 
+// mended are the versions that Alpine's branch 3.20 has mended its base's source packages with.
+var mended = map[string]string{"busybox": "1.36.1-r31", "musl": "1.2.5-r3", "openssl": "3.3.7-r0"}
+
+// rebuilt is the distribution as a rebuild would find it.
+func rebuilt() packages {
+	all := slices.Clone(alpine)
+	for i, p := range all {
+		if v := mended[cmp.Or(p.Source, p.Name)]; v != "" {
+			all[i].Version = v
+		}
+	}
+	return all
+}
+
 var debian = packages{
 	{Name: "apt", Version: "2.6.1"}, {Name: "base-files", Version: "12.4+deb12u2"}, {Name: "bash", Version: "5.2.15-2+b2", SourceVersion: "5.2.15-2"},
 	{Name: "coreutils", Version: "9.1-1"}, {Name: "curl", Version: "7.88.1-10+deb12u4"}, {Name: "dpkg", Version: "1.21.22"},
@@ -70,6 +85,7 @@ func Samples(binary string) ([]Sample, error) {
 
 	b := builder{}
 	b.image("base/alpine", "3.20", "the distribution, an Alpine base", distribution)
+	b.image("base/alpine", "3.20-rebuilt", "the same base rebuilt with what Alpine has mended since: it passes", layer("ADD alpine-minirootfs-3.20.9-x86_64.tar.gz /", imagetest.AlpineLike("3.20.9", rebuilt()...)...))
 	b.image("runtime/node", "20", "a run-time on that base", distribution, runtime)
 	b.image("shop/web", "1.0", "an application on that run-time, below the line", distribution, runtime,
 		web(lodash, imagetest.Package{Name: "minimist", Version: "1.2.0"}, imagetest.Package{Name: "axios", Version: "0.21.0"}, imagetest.Package{Name: "express", Version: "4.18.2"}))

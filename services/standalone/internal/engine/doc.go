@@ -5,9 +5,9 @@
 // What is kept, under Options.Data:
 //
 //	version        the format of this folder; a folder of another format is refused
-//	nats/          JetStream's streams                    one process at a time
-//	temporal/      one SQLite file with its write-ahead log  one process at a time
-//	bucket/        the gateway's root; the bucket is bucket/plimsoll      shared by any number of processes
+//	nats/          JetStream's streams                      one process at a time
+//	temporal/      SQLite files with their write-ahead logs  one process at a time
+//	bucket/        the gateway's root; the bucket is bucket/plimsoll; shared by any number of processes
 //	bucket-meta/   the objects' metadata, where the file system has no extended attributes
 //
 // A transient start (plimsoll scan) keeps NATS and Temporal in memory and shares the bucket with whoever else uses it.

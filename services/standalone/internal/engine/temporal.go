@@ -120,6 +120,8 @@ func services() []primitives.ServiceName {
 // serverConfig is the whole static configuration: one cluster, one host, one database, no archival, no metrics, no pprof.
 func serverConfig(db database, ports []int) *config.Config {
 	cfg := &config.Config{
+		// The server gives its services twice this time to start, and 15 s when it is not set.
+		Global:   config.Global{Membership: config.Membership{MaxJoinDuration: startTimeout / 2}},
 		Services: map[string]config.Service{},
 		Persistence: config.Persistence{
 			DefaultStore:     mainStore,

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
@@ -17,8 +19,13 @@ type temporalLog struct {
 	log   *slog.Logger
 	level *slog.LevelVar
 	fatal *fatalState
+	last  *sync.Map // message → time.Time it was last written
 	tags  []tag.Tag
 }
+
+// logEvery is how often one message is written: when the disk is slow for a moment each task in flight times out, is
+// tried again, and says so.
+const logEvery = 10 * time.Second
 
 // fatalState is what is known of the server's fatal errors.
 type fatalState struct {
@@ -34,7 +41,7 @@ const (
 )
 
 func newTemporalLog(log *slog.Logger) temporalLog {
-	l := temporalLog{log: log.With("engine", "temporal"), level: &slog.LevelVar{}, fatal: &fatalState{}}
+	l := temporalLog{log: log.With("engine", "temporal"), level: &slog.LevelVar{}, fatal: &fatalState{}, last: &sync.Map{}}
 	l.level.Set(levelQuiet)
 	return l
 }
@@ -85,13 +92,25 @@ func (l temporalLog) Fatal(msg string, tags ...tag.Tag) {
 // With keeps the tags for the day something is written: the server makes such a logger for each task, and hardly ever
 // uses it.
 func (l temporalLog) With(tags ...tag.Tag) log.Logger {
-	return temporalLog{l.log, l.level, l.fatal, slices.Concat(l.tags, tags)}
+	return temporalLog{l.log, l.level, l.fatal, l.last, slices.Concat(l.tags, tags)}
 }
 
 func (l temporalLog) write(level slog.Level, msg string, tags []tag.Tag) {
-	if level >= l.level.Level() && l.log.Enabled(context.Background(), level) {
-		l.log.LogAttrs(context.Background(), level, msg, attrs(slices.Concat(l.tags, tags))...)
+	if level < l.level.Level() || !l.log.Enabled(context.Background(), level) || l.tooSoon(msg) {
+		return
 	}
+	l.log.LogAttrs(context.Background(), level, msg, attrs(slices.Concat(l.tags, tags))...)
+}
+
+// tooSoon says whether msg was written within logEvery. Messages are constants of the server's, so they are few; two
+// goroutines at the same instant may both be let through.
+func (l temporalLog) tooSoon(msg string) bool {
+	now := time.Now()
+	if last, ok := l.last.Load(msg); ok && now.Sub(last.(time.Time)) < logEvery {
+		return true
+	}
+	l.last.Store(msg, now)
+	return false
 }
 
 func attrs(tags []tag.Tag) []slog.Attr {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -227,6 +229,28 @@ func TestPortInUse(t *testing.T) {
 	if !errors.As(err, new(fatalError)) || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v, want a fatalError about the port", err)
 	}
+}
+
+func TestTemporalLogRepeats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		l := newTemporalLog(slog.New(slog.NewTextHandler(&b, nil)))
+		l.Error("while starting")
+		l.level.Set(levelRun)
+		for range 3 {
+			l.Info("chatter")
+			l.Warn("slow")
+			l.With(tag.NewStringTag("task", "2")).Warn("slow")
+			l.Error("broken")
+			time.Sleep(logEvery)
+		}
+		for msg, want := range map[string]int{"while starting": 0, "chatter": 0, "slow": 3, "broken": 3} {
+			if got := strings.Count(b.String(), msg); got != want {
+				t.Errorf("%q was written %d times, want %d", msg, got, want)
+			}
+		}
+	})
 }
 
 // TestFatal checks both ways a fatal error ends its caller.

@@ -164,6 +164,9 @@ func (g *group) start(name string, run func(context.Context) error) {
 	go func() {
 		defer close(p.done)
 		err := run(ctx)
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("ended by itself")
+		}
 		if err != nil && ctx.Err() == nil {
 			g.mu.Lock()
 			g.errs = append(g.errs, fmt.Errorf("%s: %w", name, err))
