@@ -11,6 +11,7 @@ require (
 	github.com/plimsoll/plimsoll/proto v0.0.0
 	github.com/plimsoll/plimsoll/services/internal v0.0.0
 	github.com/prometheus/client_golang v1.25.0
+	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
 	google.golang.org/grpc v1.85.0
 )
 

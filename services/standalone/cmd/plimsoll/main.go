@@ -4,6 +4,9 @@ package main
 import (
 	"os"
 
+	// The images hold no CA files: these roots are used where the system has none (crypto/x509.SetFallbackRoots).
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"github.com/plimsoll/plimsoll/services/standalone/internal/cli"
 )
 

@@ -11,6 +11,9 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	// The images hold no CA files: these roots are used where the system has none (crypto/x509.SetFallbackRoots).
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"github.com/plimsoll/plimsoll/services/internal/admin"
 	"github.com/plimsoll/plimsoll/services/internal/config"
 	"github.com/plimsoll/plimsoll/services/worker"
