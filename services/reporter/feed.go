@@ -42,6 +42,10 @@ func openFeed(c Config, store *blob.Store, engine *posture.Engine, p *parts) *fe
 	}
 	if err != nil {
 		p.set(partFeed, err)
+		if c.Advisories == "" {
+			c.Log.Info("no advisory source is configured")
+			return f
+		}
 		c.Log.Error("no advisory source", "error", err)
 		return f
 	}

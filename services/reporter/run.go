@@ -38,6 +38,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("reporter: %w", err)
 	}
+	defer store.Close()
 	if err := store.SelfTest(ctx); err != nil {
 		return fmt.Errorf("reporter: test the bucket: %w", err)
 	}

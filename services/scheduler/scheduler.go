@@ -43,6 +43,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("open the bucket: %w", err)
 	}
+	defer store.Close()
 	if err := store.SelfTest(ctx); err != nil {
 		return fmt.Errorf("test the bucket: %w", err)
 	}

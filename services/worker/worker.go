@@ -49,6 +49,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("worker: open bucket: %w", err)
 	}
+	defer blobs.Close()
 	registries, err := clients(c)
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -55,6 +56,7 @@ type Entry struct {
 // Store is one open bucket. It is safe for concurrent use and holds no goroutine of its own.
 type Store struct {
 	core   minio.Core
+	idle   func() // closes idle connections
 	bucket string
 	where  string // endpoint/bucket, for errors
 
@@ -68,12 +70,16 @@ type Store struct {
 // Open connects, checks that the bucket can be reached, and creates it where that is allowed. Errors say which of
 // address, certificate, credentials and bucket is wrong. Call SelfTest before relying on conditional writes.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	core, err := connect(c)
+	tr, err := newTransport(c)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket: %w", err)
+	}
+	core, err := connect(c, tr)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
 	s := &Store{
-		core: *core, bucket: c.Bucket, where: c.Endpoint + "/" + c.Bucket,
+		core: *core, idle: tr.CloseIdleConnections, bucket: c.Bucket, where: c.Endpoint + "/" + c.Bucket,
 		tails: map[string]*tail{}, turns: map[string]*turn{},
 	}
 	if err := s.ensureBucket(ctx, c); err != nil {
@@ -82,15 +88,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-func connect(c Config) (*minio.Core, error) {
+// Close drops idle connections: a server that is asked to stop waits for them. The store may still be used.
+func (s *Store) Close() { s.idle() }
+
+func connect(c Config, tr http.RoundTripper) (*minio.Core, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	creds, err := c.credentials()
-	if err != nil {
-		return nil, err
-	}
-	tr, err := newTransport(c)
 	if err != nil {
 		return nil, err
 	}

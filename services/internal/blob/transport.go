@@ -24,7 +24,7 @@ const (
 
 // newTransport is the HTTP transport to the S3 server. Compression is off: objects are compressed already, and the
 // transport must not touch their bytes.
-func newTransport(c Config) (http.RoundTripper, error) {
+func newTransport(c Config) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,

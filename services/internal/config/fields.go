@@ -108,7 +108,7 @@ var docs = map[string]fieldDoc{
 	"reporter.poll":         {"1h", "How often the advisories are looked at, as a duration, at least 1m."},
 	"reporter.stale_after":  {"48h", "Advisories not checked successfully for longer count as stale, as a duration, at least poll."},
 	"reporter.active_days":  {"30", "An image is active when its tag moved, was pulled or was admitted within so many days, 1 to 3650."},
-	"reporter.policy":       {"", "Policy file. Empty: the built-in baseline."},
+	"reporter.policy":       {"", "Policy file, or `baseline` or `none`, which need no file. Empty: baseline."},
 	"reporter.organisation": {"", "Name that stands on reports, one line of at most 200 bytes."},
 	"reporter.report_cron":  {"0 6 * * 1", "When the weekly report is made, as sweep.cron. off: never by itself."},
 	"reporter.report_zone":  {"UTC", "IANA time zone of report_cron."},

@@ -47,6 +47,7 @@ func TestExpected(t *testing.T) {
 		}
 	}
 	got := scanExpected(t, filepath.Join(data, "osv"), targets)
+	never := readNotAffected(t, filepath.Join(data, "truth", "alpine", "not-affected.tsv"))
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		im, ok := got[name]
 		if !ok {
@@ -54,6 +55,13 @@ func TestExpected(t *testing.T) {
 			continue
 		}
 		compareExpected(t, name, want[name], im)
+		for _, f := range im.Findings {
+			for _, m := range f.Matched {
+				if never[m.Package+"\t"+m.ID] {
+					t.Errorf("%s: %s on %s, which Alpine marks as not affected", name, m.ID, m.Package)
+				}
+			}
+		}
 	}
 }
 
@@ -143,6 +151,19 @@ func readExpected(t *testing.T, dir string) map[string]pairs {
 		all[strings.TrimSuffix(filepath.Base(file), ".tsv")] = found
 	}
 	return all
+}
+
+// readNotAffected gives the pairs that Alpine itself says are not affected (a fix in version 0), as "package\tid". The
+// branch is left out: no expected finding is one of these pairs on any branch.
+func readNotAffected(t *testing.T, file string) pairs {
+	t.Helper()
+	never := pairs{}
+	for i, row := range readRows(t, file, "\t") {
+		if i > 0 {
+			never[row[1]+"\tALPINE-"+row[2]] = true // branch, package, CVE
+		}
+	}
+	return never
 }
 
 // readRows cuts each line of a file at sep.

@@ -26,6 +26,7 @@ type imageAnswer struct {
 	History   []plimsoll.HistoryEntry       `json:"history"`
 	Faults    []string                      `json:"faults"`
 	Findings  []list.Finding                `json:"findings"`
+	Fixes     []list.Fix                    `json:"fixes"` // every upgrade that is known, most critical first
 	Ecosystem []string                      `json:"ecosystems"`
 }
 
@@ -58,7 +59,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 		Digest: row.Digest, Platform: row.Platform.String(), Recipe: im.Inventory.Recipe, Release: im.Inventory.Release, Verdict: row.Verdict,
 		Read: row.Read, Known: row.Known, Rows: []list.Image{}, Layers: some(im.Inventory.Layers), Packages: len(im.Inventory.Packages),
 		Hidden: len(im.Inventory.Hidden), Labels: im.Image.Labels, History: some(im.Image.History), Faults: some(im.Image.Faults),
-		Findings: []list.Finding{}, Ecosystem: some(im.Inventory.Ecosystems),
+		Findings: []list.Finding{}, Fixes: some(list.Fixes(v, list.Filter{}.With("scope", list.ScopeStored).With("digest", string(row.Digest)), len(im.Inventory.Packages))), Ecosystem: some(im.Inventory.Ecosystems),
 	}
 	out.Verdict.Violations = some(out.Verdict.Violations)
 	if out.Labels == nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/plimsoll/plimsoll/workflows"
 )
 
+// slotPrecision is what a slot is cut to: a queue made within the second in which the sweep began is no later than it.
+const slotPrecision = time.Second
+
 // troubled is how many polls long a wait is while the queue is away: there is no hurry, and each is a line in the log.
 const troubled = 25
 
@@ -41,7 +44,7 @@ func (s *Sweeper) drain(ctx context.Context, id, slot string, beat func(string))
 	subject := scanv1.SweepSubject(id, slot)
 	stop := beating(ctx, beat, still("waiting for the queue"))
 	defer stop()
-	since := slotTime(slot)
+	since := slotTime(slot).Add(slotPrecision)
 	for {
 		if err := s.empty(ctx, subject); err != nil {
 			return fmt.Errorf("drain sweep %s of %s: %w", slot, id, err)

@@ -73,6 +73,9 @@ func (a *app) runDemo(ctx context.Context, f config.File, registryListen string)
 			return err
 		}
 	}
+	if err := os.MkdirAll(f.Data, 0o700); err != nil {
+		return exit{exitUsage, fmt.Sprintf("--data: %v", err)}
+	}
 	secretFile := filepath.Join(f.Data, "demo-hook-secret")
 	secret := rand.Text()
 	if err := os.WriteFile(secretFile, []byte(secret+"\n"), 0o600); err != nil {
@@ -151,7 +154,7 @@ func (a *app) pushSamples(ctx context.Context, p *text.Printer, at stack.Address
 		if err := demo.Push(ctx, host, s); err != nil {
 			return err
 		}
-		p.Line("  %-22s %s", s.Repository+":"+s.Tag, s.Shows)
+		p.Line("  %-25s %s", s.Repository+":"+s.Tag, s.Shows)
 	}
 	if err := awaitTags(ctx, at, len(samples)); err != nil {
 		return err
@@ -161,8 +164,9 @@ func (a *app) pushSamples(ctx context.Context, p *text.Printer, at stack.Address
 	p.Line("  http://%s                     what is below the line, and why", at.HTTP)
 	p.Line("  http://%s/images              every image; open shop/web:1.0", at.HTTP)
 	p.Line("  http://%s/coverage            what was read and what was not", at.HTTP)
-	p.Line("push one of yours:  skopeo copy --dest-tls-verify=false docker-archive:IMAGE.tar docker://%s/mine:1", host)
-	p.Line("scan it from here:  plimsoll scan %s/shop/web:1.0 --advisories %s", host, at.File.Reporter.Advisories)
+	p.Line("push one of yours:  skopeo copy --dest-tls-verify=false docker-archive:X.tar docker://%s/x:1", host)
+	p.Line("scan from here:     plimsoll scan %s/shop/web:1.0 \\", host)
+	p.Line("                      --advisories %s", at.File.Reporter.Advisories)
 	p.Line("stop: Ctrl-C")
 	return p.Err()
 }

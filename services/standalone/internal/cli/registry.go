@@ -11,9 +11,7 @@ import (
 )
 
 func (a *app) registry() *cobra.Command {
-	c := &cobra.Command{Use: "registry", Short: "Check registries"}
-	c.AddCommand(a.registryCheck())
-	return c
+	return group("registry", "Check registries", a.registryCheck())
 }
 
 func (a *app) registryCheck() *cobra.Command {

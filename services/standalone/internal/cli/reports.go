@@ -16,9 +16,7 @@ import (
 )
 
 func (a *app) advisories() *cobra.Command {
-	c := &cobra.Command{Use: "advisories", Short: "See and update the advisories of a running Plimsoll"}
-	c.AddCommand(a.advisoriesStatus(), a.advisoriesUpdate())
-	return c
+	return group("advisories", "See and update the advisories of a running Plimsoll", a.advisoriesStatus(), a.advisoriesUpdate())
 }
 
 func (a *app) advisoriesUpdate() *cobra.Command {
@@ -50,14 +48,14 @@ type feed struct {
 	Records   int    `json:"records"`
 	Skipped   int    `json:"skipped"`
 	Newest    string `json:"newest"`
-	State     string `json:"state"`
+	State     string `json:"state"` // fresh or what is wrong
 	Error     string `json:"error"`
 }
 
 func (a *app) advisoriesStatus() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Show the generation and its feeds; exit 0 only if all are current",
+		Short: "Show the generation and its feeds; exit 0 only if all are fresh",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
@@ -83,7 +81,7 @@ func (a *app) showFeeds(generation string, feeds []feed) error {
 	p.Line("generation %s", cmp.Or(generation, "none: no advisories have been read"))
 	p.Line("%s", p.Paint(text.Bold, fmt.Sprintf("%-30s %9s %8s  %-22s %-9s %s", "ECOSYSTEM", "RECORDS", "SKIPPED", "NEWEST RECORD", "STATE", "FAULT")))
 	for _, f := range feeds {
-		if f.State != string(plimsoll.KnownCurrent) {
+		if f.State != "fresh" {
 			bad++
 		}
 		p.Line("%s %9s %8s  %-22s %-9s %s", text.Pad(p.Short(f.Ecosystem, 30), 30), text.Count(f.Records), text.Count(f.Skipped), f.Newest, f.State, p.Short(f.Error, 16))
@@ -92,7 +90,7 @@ func (a *app) showFeeds(generation string, feeds []feed) error {
 	if bad > 0 || generation == "" {
 		code = exitShort
 	}
-	p.Line("exit %d: %d of %d feeds current", code, len(feeds)-bad, len(feeds))
+	p.Line("exit %d: %d of %d feeds fresh", code, len(feeds)-bad, len(feeds))
 	return cmp.Or(p.Err(), exitOf(code))
 }
 
@@ -121,9 +119,13 @@ func (a *app) report() *cobra.Command {
 			if err := os.MkdirAll(to, 0o755); err != nil {
 				return exit{exitUsage, fmt.Sprintf("--output: %v", err)}
 			}
+			names := []string{"manifest.json"} // the sums of all others
 			for _, f := range m.Files {
-				name := filepath.Base(f.Name) // the server's word never leaves the folder
-				if err := c.download(cmd, "/api/v1/reports/"+url.PathEscape(m.Period)+"/"+url.PathEscape(f.Name), filepath.Join(to, name)); err != nil {
+				names = append(names, f.Name)
+			}
+			for _, served := range names {
+				name := filepath.Base(served) // the server's word never leaves the folder
+				if err := c.download(cmd, "/api/v1/reports/"+url.PathEscape(m.Period)+"/"+url.PathEscape(served), filepath.Join(to, name)); err != nil {
 					return err
 				}
 				fmt.Fprintln(a.out, filepath.Join(to, name))
@@ -155,7 +157,7 @@ func (c *remote) download(cmd *cobra.Command, path, file string) (err error) {
 func (a *app) gate() *cobra.Command {
 	return &cobra.Command{
 		Use:   "gate IMAGE",
-		Short: "Ask a running Plimsoll for the verdict of one image; exit 0 pass or warn, 1 fail, 2 unknown",
+		Short: "Ask a running Plimsoll for the verdict of one image; exit 0 no rule failed and it was read, 1 a rule failed, 2 reading fell short",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
@@ -163,21 +165,25 @@ func (a *app) gate() *cobra.Command {
 				return err
 			}
 			var answer struct {
-				Reference string           `json:"reference"`
-				Verdict   plimsoll.Verdict `json:"verdict"`
-				Exit      int              `json:"exit"`
+				Image      string                `json:"image"`
+				Verdict    plimsoll.VerdictState `json:"verdict"`
+				Violations []plimsoll.Violation  `json:"violations"`
+				Reasons    []string              `json:"reasons"`
+				Exit       int                   `json:"exit"`
+				Why        string                `json:"why"`
 			}
 			if err := c.get(cmd.Context(), "/api/v1/gate", url.Values{"image": {args[0]}}, &answer); err != nil {
 				return err
 			}
 			p := text.NewPrinter(a.out)
-			p.Line("%s %s", answer.Verdict.State, text.Clean(cmp.Or(answer.Reference, args[0])))
-			for _, v := range answer.Verdict.Violations {
+			p.Line("%s  %s", cmp.Or(string(answer.Verdict), "not applicable"), text.Clean(cmp.Or(answer.Image, args[0])))
+			for _, v := range answer.Violations {
 				p.Line("  %s: %s", v.Rule, p.Short(v.Text, 90))
 			}
-			for _, r := range answer.Verdict.Reasons {
+			for _, r := range answer.Reasons {
 				p.Line("  %s", p.Short(r, 98))
 			}
+			p.Line("exit %d: %s", answer.Exit, text.Clean(answer.Why))
 			return cmp.Or(p.Err(), exitOf(answer.Exit))
 		},
 	}

@@ -76,3 +76,19 @@ func New(in io.Reader, out, errOut io.Writer) *cobra.Command {
 
 // logger writes logs beside the command's own output.
 func (a *app) logger() (*slog.Logger, error) { return admin.Logger(a.err, a.logLevel) }
+
+// group is a command that only holds others; a word that is none of them is an error, not a page of help.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use:   use,
+		Short: short,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return exit{exitUsage, fmt.Sprintf("%s has no command %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())}
+		},
+	}
+	c.AddCommand(commands...)
+	return c
+}

@@ -181,7 +181,15 @@ func (a *app) writeScan(ctx context.Context, at stack.Addresses, t target, o sca
 	if o.format == "table" {
 		p := text.NewPrinter(out)
 		p.Wide = o.wide
-		code := shown{Printer: p, all: o.all, note: note, now: time.Now()}.document(doc)
+		var one struct {
+			Fixes []fix `json:"fixes"`
+		}
+		if len(doc.Images) == 1 && len(doc.Images[0].Packages) > 0 {
+			if err := api.get(ctx, "/api/v1/images/"+string(doc.Images[0].Digest), nil, &one); err != nil {
+				return err
+			}
+		}
+		code := shown{Printer: p, all: o.all, note: note, fixes: one.Fixes}.document(doc)
 		if p.Err() != nil {
 			return p.Err()
 		}
@@ -263,6 +271,7 @@ func awaitPosture(ctx context.Context, at stack.Addresses, registry string) erro
 	if err != nil {
 		return err
 	}
+	defer store.Close()
 	want, err := store.Position(ctx, registry)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/standalone/internal/text"
@@ -14,9 +13,9 @@ import (
 // shown is how a scan is printed.
 type shown struct {
 	*text.Printer
-	all  bool   // every finding, not only the worst
-	note string // what the run cost: "23 s · 412 MB read"
-	now  time.Time
+	all   bool   // every finding, not only the worst
+	note  string // what the run cost: "23 s · 412 MB read"
+	fixes []fix  // the upgrades that the server names for the one image
 }
 
 var marks = map[plimsoll.VerdictState]string{
@@ -55,7 +54,7 @@ func (s shown) images(d document) {
 	images := slices.Clone(d.Images)
 	slices.SortStableFunc(images, func(a, b imageDocument) int {
 		ca, cb := a.count(), b.count()
-		return cmp.Or(cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()),
+		return cmp.Or(cmp.Compare(rank(a), rank(b)),
 			cmp.Compare(cb[plimsoll.SeverityCritical], ca[plimsoll.SeverityCritical]),
 			cmp.Compare(cb[plimsoll.SeverityHigh], ca[plimsoll.SeverityHigh]), strings.Compare(a.Reference, b.Reference))
 	})
@@ -67,13 +66,21 @@ func (s shown) images(d document) {
 		if !short {
 			covered++
 		}
-		s.Line("%s %s %s %s", text.Pad(s.verdict(im.Verdict, marks[im.Verdict]), 8), text.Pad(s.Short(s.name(im), 46), 46),
+		s.Line("%s %s %s %s", text.Pad(s.verdict(im.Verdict, cmp.Or(marks[im.Verdict], "  n/a")), 8), text.Pad(s.Short(s.name(im), 46), 46),
 			text.Pad(shortState(worst.State), 10), s.columns(im, worst))
 	}
 	s.gaps(images)
 	s.Line("%s: %d pass, %d warn, %d fail, %d unknown · coverage %d of %d%s", text.Plural(len(images), "image"),
 		states[plimsoll.VerdictPass], states[plimsoll.VerdictWarn], states[plimsoll.VerdictFail], states[plimsoll.VerdictUnknown],
 		covered, len(images), s.note)
+}
+
+// rank puts what is no image last: it has no verdict.
+func rank(im imageDocument) int {
+	if _, ok := marks[im.Verdict]; !ok {
+		return 9
+	}
+	return im.Verdict.Rank()
 }
 
 func (s shown) name(im imageDocument) string {
@@ -158,6 +165,7 @@ func (s shown) image(d document, im imageDocument) {
 	s.Line("")
 	s.counts(im)
 	s.violations(im)
+	s.fixFirst(im)
 	s.findings(im)
 	s.Line("")
 }
@@ -251,14 +259,41 @@ func (s shown) violations(im imageDocument) {
 	}
 }
 
-// group is the findings of one package, as tables show them.
-type group struct {
-	findings                []findingDocument
-	name, installed, others string
-	layer                   int
+// fixFirst names the upgrades that remove most.
+func (s shown) fixFirst(im imageDocument) {
+	if len(s.fixes) == 0 {
+		return
+	}
+	s.Line("")
+	s.Line("%s", s.Paint(text.Bold, text.Between("FIX FIRST", "removes")))
+	const most = 5
+	for i, f := range s.fixes[:min(most, len(s.fixes))] {
+		removes := fmt.Sprintf("%d of %d", f.Findings, len(im.Findings))
+		if f.Critical > 0 {
+			removes += fmt.Sprintf("  %d critical", f.Critical)
+		}
+		s.Line("%s", text.Between(fmt.Sprintf("  %d %s", i+1, s.Short(f.Package+" "+f.Version+" → "+f.to(), 70)), removes))
+	}
 }
 
-func (g group) worst() findingDocument { return g.findings[0] }
+// fix is one upgrade as the server's image answer names it.
+type fix struct {
+	Package  string   `json:"package"`
+	Version  string   `json:"version"`
+	To       []string `json:"to"`
+	Findings int      `json:"findings"`
+	Critical int      `json:"critical"`
+}
+
+func (f fix) to() string { return strings.Join(f.To, " or ") }
+
+// packageFindings are the findings of one package, as tables show them.
+type packageFindings struct {
+	findings        []findingDocument
+	name, installed string
+}
+
+func (g packageFindings) worst() findingDocument { return g.findings[0] }
 
 // findings shows critical, high and not rated by package; with all, every finding.
 func (s shown) findings(im imageDocument) {
@@ -282,39 +317,47 @@ func (s shown) findings(im imageDocument) {
 			ids += fmt.Sprintf(" +%d", n)
 		}
 		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 20), 20), text.Pad(s.Short(g.installed, 20), 20),
-			text.Pad(s.Short(cmp.Or(g.fixed(), "none yet"), 20), 20), f.Layer+1, ids)
+			text.Pad(s.Short(cmp.Or(s.fixed(g), "none yet"), 20), 20), f.Layer+1, ids)
 	}
 	if n := len(groups) - most; n > 0 {
 		s.Line("            … %s: --all", text.Plural(n, "more package"))
 	}
 }
 
-// fixed is the highest "fixed in" as listed; groups with a finding that has no fix say so by their worst.
-func (g group) fixed() string { return g.worst().Fixed }
+// fixed is the version that fixes all of the package's findings that have a fix, as the server compared them; where it
+// named none, that of the worst finding.
+func (s shown) fixed(g packageFindings) string {
+	for _, f := range s.fixes {
+		if f.Package == g.name && (f.Version == g.installed || f.Version == "") {
+			return f.to()
+		}
+	}
+	return g.worst().Fixed
+}
 
-func grouped(im imageDocument) []group {
+func grouped(im imageDocument) []packageFindings {
 	versions := map[string][2]string{}
 	for _, p := range im.Packages {
 		versions[p.PURL] = [2]string{p.Name, p.Version}
 	}
-	byPackage := map[string]*group{}
-	var order []*group
+	byPackage := map[string]*packageFindings{}
+	var order []*packageFindings
 	for _, f := range im.Findings {
 		key := f.PURL + "\x00" + f.Path
 		g := byPackage[key]
 		if g == nil {
-			g = &group{name: versions[f.PURL][0], installed: versions[f.PURL][1]}
+			g = &packageFindings{name: versions[f.PURL][0], installed: versions[f.PURL][1]}
 			byPackage[key] = g
 			order = append(order, g)
 		}
 		g.findings = append(g.findings, f)
 	}
-	out := make([]group, 0, len(order))
+	out := make([]packageFindings, 0, len(order))
 	for _, g := range order {
 		slices.SortStableFunc(g.findings, func(a, b findingDocument) int { return cmp.Compare(a.Severity.Rank(), b.Severity.Rank()) })
 		out = append(out, *g)
 	}
-	slices.SortStableFunc(out, func(a, b group) int {
+	slices.SortStableFunc(out, func(a, b packageFindings) int {
 		return cmp.Or(cmp.Compare(a.worst().Severity.Rank(), b.worst().Severity.Rank()), cmp.Compare(len(b.findings), len(a.findings)), strings.Compare(a.name, b.name))
 	})
 	return out
@@ -325,11 +368,11 @@ func (s shown) everyFinding(im imageDocument) {
 	for _, p := range im.Packages {
 		versions[p.PURL] = [2]string{p.Name, p.Version}
 	}
-	s.Line("  %-9s %-20s %-20s %-20s %-20s %5s", "SEVERITY", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER")
+	s.Line("  %-9s %-20s %-19s %-19s %-19s %5s", "SEVERITY", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER")
 	for _, f := range im.Findings {
 		v := versions[f.PURL]
-		s.Line("  %s %s %s %s %s %5d", text.Pad(s.severity(f.Severity), 9), text.Pad(text.Clean(f.ID), 20), text.Pad(s.Short(v[0], 20), 20),
-			text.Pad(s.Short(v[1], 20), 20), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 20), 20), f.Layer+1)
+		s.Line("  %s %s %s %s %s %5d", text.Pad(s.severity(f.Severity), 9), text.Pad(text.Clean(f.ID), 20), text.Pad(s.Short(v[0], 19), 19),
+			text.Pad(s.Short(v[1], 19), 19), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 19), 19), f.Layer+1)
 	}
 }
 

@@ -19,9 +19,7 @@ import (
 )
 
 func (a *app) sweep() *cobra.Command {
-	c := &cobra.Command{Use: "sweep", Short: "Start, watch and cancel sweeps of a running Plimsoll"}
-	c.AddCommand(a.sweepStart(), a.sweepStatus(), a.sweepCancel())
-	return c
+	return group("sweep", "Start, watch and cancel sweeps of a running Plimsoll", a.sweepStart(), a.sweepStatus(), a.sweepCancel())
 }
 
 func (a *app) sweepStart() *cobra.Command {

@@ -85,11 +85,11 @@ func Samples(binary string) ([]Sample, error) {
 
 	b := builder{}
 	b.image("base/alpine", "3.20", "the distribution, an Alpine base", distribution)
-	b.image("base/alpine", "3.20-rebuilt", "the same base rebuilt with what Alpine has mended since: it passes", layer("ADD alpine-minirootfs-3.20.9-x86_64.tar.gz /", imagetest.AlpineLike("3.20.9", rebuilt()...)...))
+	b.image("base/alpine", "3.20-rebuilt", "the base rebuilt with what Alpine mended since: passes", layer("ADD alpine-minirootfs-3.20.9-x86_64.tar.gz /", imagetest.AlpineLike("3.20.9", rebuilt()...)...))
 	b.image("runtime/node", "20", "a run-time on that base", distribution, runtime)
 	b.image("shop/web", "1.0", "an application on that run-time, below the line", distribution, runtime,
 		web(lodash, imagetest.Package{Name: "minimist", Version: "1.2.0"}, imagetest.Package{Name: "axios", Version: "0.21.0"}, imagetest.Package{Name: "express", Version: "4.18.2"}))
-	b.image("shop/web", "1.1", "the same with its own packages mended: what is left came with its bases", distribution, runtime,
+	b.image("shop/web", "1.1", "its own packages mended: what is left came with its bases", distribution, runtime,
 		web(imagetest.Package{Name: "lodash", Version: "4.17.23"}, imagetest.Package{Name: "minimist", Version: "1.2.8"}, imagetest.Package{Name: "express", Version: "4.18.2"}))
 	b.image("base/debian", "12", "another distribution, a Debian base", bookworm)
 	b.image("team/leaky", "1.0", "a secret that a later layer removes; secrets: not analysed", bookworm, secret, clean)

@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return worker.Run(ctx, worker.Config{Worker: f.Worker, Bucket: f.Bucket, Registries: f.Registries, Log: o.Log,
 			Ready: func(a worker.Addresses) { workerAt <- a }})
 	})
-	w, err := await(parts, "worker", workerAt)
+	w, err := await(parts, workerAt)
 	if err != nil {
 		return err
 	}
@@ -99,12 +99,12 @@ func Run(ctx context.Context, o Options) (err error) {
 			Registries: f.Registries, TokensFile: f.TokensFile, Exposed: exposed, FeedFirst: o.FeedFirst, Log: o.Log,
 			Ready: func(a reporter.Addresses) { reporterAt <- a }})
 	})
-	s, err := await(parts, "scheduler", schedulerAt)
+	s, err := await(parts, schedulerAt)
 	if err != nil {
 		return err
 	}
 	o.started("scheduler")
-	r, err := await(parts, "reporter", reporterAt)
+	r, err := await(parts, reporterAt)
 	if err != nil {
 		return err
 	}
@@ -177,6 +177,9 @@ func (g *group) start(name string, run func(context.Context) error) {
 }
 
 func (g *group) stop(err error) error {
+	if errors.Is(err, errStopped) {
+		err = nil
+	}
 	g.cancel(nil)
 	for i := len(g.parts) - 1; i >= 0; i-- {
 		g.parts[i].cancel()
@@ -187,16 +190,15 @@ func (g *group) stop(err error) error {
 	return errors.Join(append(g.errs, err)...)
 }
 
+// errStopped says that starting ended early: the parts that failed say why, or somebody asked for the end.
+var errStopped = errors.New("stopped while starting")
+
 // await waits until a part is ready or any part has ended.
-func await[T any](g *group, name string, ready <-chan T) (T, error) {
+func await[T any](g *group, ready <-chan T) (at T, err error) {
 	select {
-	case a := <-ready:
-		return a, nil
+	case at = <-ready:
+		return at, nil
 	case <-g.ctx.Done():
-		var none T
-		if context.Cause(g.ctx) == context.Canceled { // asked to stop while starting: no fault
-			return none, nil
-		}
-		return none, fmt.Errorf("%s did not start", name)
+		return at, errStopped
 	}
 }
