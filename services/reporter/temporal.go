@@ -180,9 +180,10 @@ func (o *orchestrator) Progress(ctx context.Context, registry string) (plimsoll.
 	return s, nil
 }
 
-// ready answers at once while Temporal is known to be away, so that no page waits for time-outs.
+// ready answers at once while Temporal is known to be away, so that no page waits for time-outs. Before the first word of
+// it the call itself finds out.
 func (o *orchestrator) ready() error {
-	if err := o.parts.get(partTemporal); err != nil {
+	if err := o.parts.get(partTemporal); err != nil && !errors.Is(err, errStarting) {
 		return fmt.Errorf("temporal: %w: %w", plimsoll.ErrUnavailable, err)
 	}
 	return nil

@@ -330,7 +330,7 @@ func (s *server) sweep(ctx context.Context, registry string) plimsoll.Sweep {
 		if err != nil {
 			return err
 		}
-		if last.Slot == before.Slot || last.Ended.IsZero() {
+		if last.Ended.IsZero() || last.Ended.Equal(before.Ended) {
 			return fmt.Errorf("sweep %q is %s: %+v", last.Slot, last.State, last.Counts)
 		}
 		return nil

@@ -51,9 +51,26 @@ func Dial(ctx context.Context, c config.Temporal, log *slog.Logger) (client.Clie
 	}
 }
 
+// failuresAreValues is the SDK's logger, less loud about failed activities: a workflow retries them, and what stays failed
+// stands in coverage and in the sweep, told once.
+type failuresAreValues struct{ sdklog.Logger }
+
+func (l failuresAreValues) Error(msg string, keyvals ...any) {
+	if msg == "Activity error." {
+		l.Logger.Info(msg, keyvals...)
+		return
+	}
+	l.Logger.Error(msg, keyvals...)
+}
+
+// With implements the SDK's log.WithLogger.
+func (l failuresAreValues) With(keyvals ...any) sdklog.Logger {
+	return failuresAreValues{sdklog.With(l.Logger, keyvals...)}
+}
+
 func options(c config.Temporal, log *slog.Logger) (client.Options, error) {
 	o := client.Options{HostPort: c.Address, Namespace: c.Namespace, Identity: "plimsoll-scheduler",
-		Logger: sdklog.NewStructuredLogger(log.With("part", "temporal"))}
+		Logger: failuresAreValues{sdklog.NewStructuredLogger(log.With("part", "temporal"))}}
 	if o.Namespace == "" {
 		o.Namespace = defaultNamespace
 	}

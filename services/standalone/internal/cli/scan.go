@@ -20,6 +20,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/config"
+	"github.com/plimsoll/plimsoll/services/scheduler"
 	"github.com/plimsoll/plimsoll/services/standalone/internal/local"
 	"github.com/plimsoll/plimsoll/services/standalone/internal/stack"
 	"github.com/plimsoll/plimsoll/services/standalone/internal/text"
@@ -102,6 +103,9 @@ func (a *app) runScan(ctx context.Context, arg string, o scanFlags) (err error) 
 		}
 		defer stop()
 	}
+	if err := reachable(ctx, t); err != nil {
+		return err
+	}
 	f := config.Default()
 	f.Data, f.Listen, f.Registries = o.data, "127.0.0.1:0", []plimsoll.Registry{t.registry}
 	f.Reporter.Advisories, f.Reporter.Policy, f.Reporter.ReportCron = o.advisories, policy, "off"
@@ -130,6 +134,24 @@ func (a *app) runScan(ctx context.Context, arg string, o scanFlags) (err error) 
 		return err
 	}
 	return result
+}
+
+// reachable asks the registry itself before anything is started: a sweep is patient with a registry that is down, a person
+// at a prompt is not.
+func reachable(ctx context.Context, t target) error {
+	if t.serve != nil {
+		return nil
+	}
+	for step := range scheduler.Check(ctx, t.registry) {
+		if !step.OK && !step.Skipped {
+			return exit{exitShort, fmt.Sprintf("%s: %s: %s\nplimsoll: coverage short: nothing was read. To do: %s",
+				t.registry.URL, step.Name, text.Clean(step.Detail), text.Clean(step.Fix))}
+		}
+		if step.Name == "list" { // the steps after it are the scan's own
+			return nil
+		}
+	}
+	return nil
 }
 
 // scanAt sweeps the target on a running stack and writes the document.

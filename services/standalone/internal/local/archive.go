@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,7 +51,11 @@ func openArchive(name, scratch string) (*Images, error) {
 	}
 	a := archive{file: f, sections: map[string]section{}, links: map[string]string{}, digests: map[string]plimsoll.Digest{}}
 	im := &Images{tags: map[string]map[string]plimsoll.Digest{}, blobs: map[plimsoll.Digest]blob{}, close: f.Close}
-	if err := errors.Join(a.index(), a.images(im, repositoryName(strings.TrimSuffix(filepath.Base(name), ".tar")))); err != nil {
+	err = a.index()
+	if err == nil {
+		err = a.images(im, repositoryName(strings.TrimSuffix(filepath.Base(name), ".tar")))
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("docker archive %s: %w", name, err)
 	}
@@ -98,7 +101,7 @@ func (a *archive) index() error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("not a tar: %w", err)
+			return fmt.Errorf("%w: not a tar: %w", plimsoll.ErrInvalid, err)
 		}
 		at, err := a.file.Seek(0, io.SeekCurrent)
 		if err != nil {
@@ -186,8 +189,8 @@ func (a *archive) image(im *Images, config string, layers []string) (plimsoll.Di
 	return digest, nil
 }
 
-func (a *archive) find(name string) (section, error) {
-	name = path.Clean(name)
+func (a *archive) find(named string) (section, error) {
+	name := path.Clean(named)
 	for range 8 { // docker writes one link at most; a loop ends here
 		if s, ok := a.sections[name]; ok {
 			return s, nil
@@ -198,7 +201,7 @@ func (a *archive) find(name string) (section, error) {
 		}
 		name = next
 	}
-	return section{}, fmt.Errorf("manifest.json names %.100q: %w in the archive", name, plimsoll.ErrNotFound)
+	return section{}, fmt.Errorf("manifest.json names %.100q: %w in the archive", named, plimsoll.ErrNotFound)
 }
 
 func (a *archive) digest(name string) (plimsoll.Digest, section, error) {

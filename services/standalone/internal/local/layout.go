@@ -78,8 +78,14 @@ func openLayout(path string) (*Images, string, error) {
 		l.add(digest, d.MediaType, 0)
 		im.tag(repository, name, digest)
 	}
+	if len(found) == 0 {
+		return nil, "", fmt.Errorf("layout %s: %w: index.json names no image", dir, plimsoll.ErrNotFound)
+	}
 	if len(im.tags) == 0 {
 		return nil, "", fmt.Errorf("layout %s: %w: no image named %q; it holds: %s", dir, plimsoll.ErrNotFound, tag, strings.Join(found, ", "))
+	}
+	if len(im.tags[repository]) > 1 {
+		tag = "" // all that have the name asked for: nothing else is served
 	}
 	return im, tag, nil
 }

@@ -110,11 +110,19 @@ func (im *Images) serveJSON(w http.ResponseWriter, v any) {
 	}
 }
 
+// tag names an image. Two images come to one name where references differ only in what is cut off; the later gets a number,
+// since an image must not vanish behind another.
 func (im *Images) tag(repository, tag string, digest plimsoll.Digest) {
-	if im.tags[repository] == nil {
-		im.tags[repository] = map[string]plimsoll.Digest{}
+	tags := im.tags[repository]
+	if tags == nil {
+		tags = map[string]plimsoll.Digest{}
+		im.tags[repository] = tags
 	}
-	im.tags[repository][tag] = digest
+	free := tag
+	for n := 2; tags[free] != "" && tags[free] != digest; n++ {
+		free = fmt.Sprintf("%.100s-%d", tag, n) // well below the 128 characters of a tag
+	}
+	tags[free] = digest
 }
 
 // repositoryName makes a valid repository name of a file's or folder's name; the whole path is kept out of references.
