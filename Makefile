@@ -34,7 +34,7 @@ vuln: ## look for known flaws in what each module builds with
 	@for m in $(MODULES); do echo "govulncheck $$m"; (cd $$m && GOWORK=off go run $(VULN) ./...) || exit 1; done
 
 tidy: ## tidy every module's go.mod
-	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done; go work sync
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy) || exit 1; done
 
 generate: ## make the generated code again (proto, demo advisories)
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go generate ./...) || exit 1; done
