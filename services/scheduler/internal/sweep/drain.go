@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -10,7 +11,7 @@ import (
 	"github.com/plimsoll/plimsoll/workflows"
 )
 
-// slotPrecision is what a slot is cut to: a queue made within the second in which the sweep began is no later than it.
+// slotPrecision is what a slot is cut to: a queue made within that second may be older than the sweep.
 const slotPrecision = time.Second
 
 // troubled is how many polls long a wait is while the queue is away: there is no hurry, and each is a line in the log.
@@ -44,7 +45,7 @@ func (s *Sweeper) drain(ctx context.Context, id, slot string, beat func(string))
 	subject := scanv1.SweepSubject(id, slot)
 	stop := beating(ctx, beat, still("waiting for the queue"))
 	defer stop()
-	since := slotTime(slot).Add(slotPrecision)
+	since := slotTime(slot)
 	for {
 		if err := s.empty(ctx, subject); err != nil {
 			return fmt.Errorf("drain sweep %s of %s: %w", slot, id, err)
@@ -61,8 +62,12 @@ func (s *Sweeper) drain(ctx context.Context, id, slot string, beat func(string))
 		case !created.After(since):
 			return nil
 		}
+		level := slog.LevelWarn
+		if created.Before(since.Add(slotPrecision)) { // perhaps made just before the sweep began: no news, but asking again is right
+			level = slog.LevelInfo
+		}
 		since = created
-		s.Log.Warn("the queue was wiped during the sweep, what waits is queued again", "registry", id, "slot", slot)
+		s.Log.Log(ctx, level, "the queue was wiped during the sweep, what waits is queued again", "registry", id, "slot", slot)
 		if err := s.requeue(ctx, id, slot); err != nil {
 			return fmt.Errorf("queue again what was lost: %w", err)
 		}

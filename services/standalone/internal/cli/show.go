@@ -308,7 +308,7 @@ func (s shown) findings(im imageDocument) {
 	}
 	groups := grouped(im)
 	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("FINDINGS (%d): by package, worst first", len(im.Findings))))
-	s.Line("  %-9s %-20s %-20s %-20s %5s  %s", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "ADVISORIES")
+	s.Line("  %-9s %-19s %-19s %-19s %5s  %s", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "ADVISORIES")
 	const most = 20 // a screen; the rest is a flag away
 	for _, g := range groups[:min(most, len(groups))] {
 		f := g.worst()
@@ -316,8 +316,8 @@ func (s shown) findings(im imageDocument) {
 		if n := len(g.findings) - 1; n > 0 {
 			ids += fmt.Sprintf(" +%d", n)
 		}
-		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 20), 20), text.Pad(s.Short(g.installed, 20), 20),
-			text.Pad(s.Short(cmp.Or(s.fixed(g), "none yet"), 20), 20), f.Layer+1, ids)
+		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 19), 19), text.Pad(s.Short(g.installed, 19), 19),
+			text.Pad(s.Short(cmp.Or(s.fixed(g), "none yet"), 19), 19), f.Layer+1, ids)
 	}
 	if n := len(groups) - most; n > 0 {
 		s.Line("            … %s: --all", text.Plural(n, "more package"))
