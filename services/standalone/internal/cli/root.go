@@ -82,12 +82,13 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use:   use,
 		Short: short,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return cmd.Help()
+				return nil
 			}
 			return exit{exitUsage, fmt.Sprintf("%s has no command %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())}
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(commands...)
 	return c
