@@ -5,8 +5,8 @@ MODULES  := . proto workflows services/internal services/scheduler services/work
 BIN      := bin/plimsoll
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X github.com/plimsoll/plimsoll/services/standalone/internal/cli.version=$(VERSION)
-LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-VULN     := golang.org/x/vuln/cmd/govulncheck@latest
+LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+VULN     := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 SHARED   ?= $(abspath ../shared)
 
 .DEFAULT_GOAL := help

@@ -47,11 +47,11 @@ func (s ReadState) Rank() int {
 
 // WorstCoverage is the worst of all; of none it is waiting: nothing was read.
 func WorstCoverage(all iter.Seq[Coverage]) Coverage {
-	worst, any := Coverage{State: ReadWaiting}, false
+	worst, found := Coverage{State: ReadWaiting}, false
 	for c := range all {
-		if !any || c.State.Rank() > worst.State.Rank() ||
+		if !found || c.State.Rank() > worst.State.Rank() ||
 			c.State.Rank() == worst.State.Rank() && c.Reason < worst.Reason {
-			worst, any = c, true
+			worst, found = c, true
 		}
 	}
 	return worst

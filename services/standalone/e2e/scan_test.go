@@ -120,7 +120,7 @@ func TestScanFaults(t *testing.T) {
 	}{
 		{"down", []string{freeAddress(t)}, 2, "refused"},
 		{"no registry", []string{notRegistry}, 2, "registry"},
-		{"refused", []string{refuses}, 2, "credential"},
+		{"refused", []string{refuses}, 2, "password_file"},
 		{"no such layout", []string{"oci:" + filepath.Join(empty, "nothing")}, 3, "index.json"},
 		{"no registry named", []string{"shop/web:1.0"}, 3, "registry"},
 		{"unknown format", []string{"--format", "yaml", refuses}, 3, "--format"},

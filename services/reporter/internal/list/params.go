@@ -56,7 +56,7 @@ var params = map[string]param{
 
 	"severity": {words: severityWords(), finding: func(f *plimsoll.Finding, v string) bool { return string(f.Severity) == v }},
 	"fixable":  {words: []string{"yes", "no"}, finding: func(f *plimsoll.Finding, v string) bool { return (f.Fixed != "") == (v == "yes") }},
-	"advisory": {finding: func(f *plimsoll.Finding, v string) bool { return named(f, v) }},
+	"advisory": {finding: named},
 	"package":  {finding: func(f *plimsoll.Finding, v string) bool { return f.Package == v }},
 	"ecosystem": {finding: func(f *plimsoll.Finding, v string) bool {
 		return f.Ecosystem == v

@@ -86,8 +86,7 @@ func (j *joined) learn(r *plimsoll.Advisory) {
 // groupTheRest joins records without any CVE by their aliases.
 func (j *joined) groupTheRest(x *advisory.Index) {
 	parent := map[string]string{}
-	var root func(n string) string
-	root = func(n string) string {
+	root := func(n string) string {
 		for parent[n] != n {
 			parent[n] = parent[parent[n]] // halve the path: an alias chain may be long
 			n = parent[n]

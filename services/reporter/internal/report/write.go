@@ -243,7 +243,7 @@ func (w *Writer) Read(ctx context.Context, period, name string) (File, []byte, e
 	if err != nil {
 		return File{}, nil, err
 	}
-	files := append(m.Files, File{manifestName, "application/json", 0, m.Digest})
+	files := slices.Concat(m.Files, []File{{manifestName, "application/json", 0, m.Digest}})
 	i := slices.IndexFunc(files, func(f File) bool { return f.Name == name })
 	if i < 0 {
 		return File{}, nil, fmt.Errorf("report %s: %w: it has no file %.60q", period, plimsoll.ErrNotFound, name)

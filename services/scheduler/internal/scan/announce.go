@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
@@ -27,7 +28,7 @@ func (s *Scanner) Announce(ctx context.Context, key string) error {
 		return fmt.Errorf("announce %s/%s: %w", registry, repository, err)
 	}
 	if len(changes)+len(planned) > 0 {
-		plan.Pending = append(changes, planned...)
+		plan.Pending = slices.Concat(changes, planned)
 		if err := blob.PutJSON(ctx, s.store, key, plan); err != nil {
 			return fmt.Errorf("announce %s/%s: note what changes: %w", registry, repository, err)
 		}

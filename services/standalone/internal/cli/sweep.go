@@ -131,7 +131,8 @@ func (a *app) showSweeps(ctx context.Context, args []string, format string, watc
 		if watch && text.Terminal(a.out) {
 			fmt.Fprint(a.out, "\x1b[H\x1b[2J") // a fresh screen; a pipe gets one table after another
 		}
-		code, running := exitUsage, false
+		var code int
+		var running bool
 		if format == "json" {
 			enc := json.NewEncoder(a.out)
 			enc.SetIndent("", "  ")

@@ -64,7 +64,7 @@ func write(services, module, pkg, entrypoint, out, version string, platforms []s
 		return v1.Hash{}, err
 	}
 	named := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": version})
-	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, platform := range platforms {
 		image, p, err := build(filepath.Join(services, module), pkg, entrypoint, version, platform)
 		if err != nil {
