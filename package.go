@@ -20,8 +20,9 @@ type Package struct {
 	Path  string `json:"path"`
 	// Extractor is the reader that found it: "os/dpkg", "language/javascript/packagejson" …
 	Extractor string `json:"extractor,omitempty"`
-	// NotMatched is why no advisory is to be matched against this entry itself; empty for nearly all. "installed by <package>": the
-	// file belongs to an OS package, which is patched, versioned and matched in its place; "transitional package"; "kernel sources".
+	// NotMatched is why this entry is better judged by another; empty for nearly all. "installed by <package>": the file belongs
+	// to an OS package, which is patched and versioned in its place; "transitional package"; "kernel sources". Matching does
+	// not look at it yet: a finding too many is told apart later, one too few would be silence.
 	NotMatched string `json:"not_matched,omitempty"`
 }
 
