@@ -47,7 +47,7 @@ func TestPackages(t *testing.T) {
 	}
 	lock := func(version string) file1 {
 		return imagetest.Text("app/node_modules/.package-lock.json",
-			`{"name":"app","lockfileVersion":3,"packages":{"node_modules/left":{"version":"1.0.0","resolved":"https://registry.npmjs.org/left"},"node_modules/right":{"version":"`+version+`"}}}`)
+			`{"name":"app","lockfileVersion":3,"packages":{"node_modules/left":{"version":"1.0.0","resolved":"https://npm.corp.example/left"},"node_modules/right":{"version":"`+version+`"}}}`)
 	}
 	debian := imagetest.DebianLike("12", pkg("a", "1"), pkg("b", "1"))
 	tests := map[string]struct {
