@@ -67,7 +67,7 @@ func TestStartFaults(t *testing.T) {
 		{"data of another version", []string{"--listen", "127.0.0.1:0", "--data", other}, []string{other, "format"}},
 		{"beyond loopback without tokens", []string{"--listen", "0.0.0.0:0", "--data", t.TempDir()}, []string{"token"}},
 		{"no such advisories", []string{"--listen", "127.0.0.1:0", "--data", t.TempDir(), "--advisories", "/nonexistent/osv"}, []string{"/nonexistent/osv"}},
-		{"registry is no URL", []string{"--registry", "ftp://x"}, []string{"--registry", "https://"}},
+		{"registry is no URL", []string{"--registry", "ftp://x"}, []string{"ftp://x", "https://"}},
 		{"all faults of a configuration at once", []string{"--config", badConfig}, []string{"listne", "ftp://x"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
