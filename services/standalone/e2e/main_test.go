@@ -321,6 +321,13 @@ func (s *server) sweep(ctx context.Context, registry string) plimsoll.Sweep {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	// A sweep's slot is its start to the second: the next one begins in another.
+	eventually(ctx, s.t, "another second", func() error {
+		if !time.Now().Truncate(time.Second).After(before.Ended) {
+			return fmt.Errorf("still the second in which the last sweep ended")
+		}
+		return nil
+	})
 	if err := s.call(ctx, http.MethodPost, "/api/v1/sweeps", map[string]string{"registry": registry}, nil); err != nil {
 		s.t.Fatal(err)
 	}
