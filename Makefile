@@ -18,7 +18,7 @@ help: ## list the targets
 build: $(BIN) ## build bin/plimsoll, the one binary that holds every part
 
 $(BIN): FORCE
-	@test -x $@ || echo "building plimsoll; the first build compiles Temporal's server too: about 4 minutes on 2 cores, seconds later on"
+	@test -x $@ || echo "building plimsoll; the first build compiles Temporal's server too: about 5 minutes on 2 cores, seconds later on"
 	@CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o $@ ./services/standalone/cmd/plimsoll
 
 demo: $(BIN) ## start everything on this machine with a sample registry and sample images
