@@ -12,12 +12,17 @@ const (
 	ChangeInventory  ChangeKind = "inventory"  // an image's inventory is new or its coverage changed
 	ChangeCoverage   ChangeKind = "coverage"   // a tag could not be read, or can be again
 	ChangeSweep      ChangeKind = "sweep"      // a sweep ended
-	ChangeScope      ChangeKind = "scope"      // the registries or their patterns changed
+	ChangeScope      ChangeKind = "scope"      // the registries, their patterns or other settings that show changed: Settings
 	ChangeGeneration ChangeKind = "generation" // advisories
+	ChangeFeeds      ChangeKind = "feeds"      // feeds were looked at: Feeds. At most hourly while nothing about them changes
 	ChangePolicy     ChangeKind = "policy"
 	ChangeReport     ChangeKind = "report"
 	ChangeCommand    ChangeKind = "command" // somebody asked for something: Subject is of what, Text what
 )
+
+// GoneOutOfScope is the Text of a tag that is gone because the registry's patterns do not include it any more: the registry may
+// still hold it.
+const GoneOutOfScope = "the registry's patterns do not include it any more"
 
 // Change is one entry of the change log.
 type Change struct {
@@ -29,6 +34,9 @@ type Change struct {
 	Ref        *Ref       `json:"ref,omitempty"`     // the tag's whole new state, for tag, inventory and coverage
 	Subject    string     `json:"subject,omitempty"` // generation id, policy digest, report period, sweep slot
 	Text       string     `json:"text,omitempty"`
+	// Settings are all that is in force from now on, for scope; Feeds are all feeds, for feeds.
+	Settings *Settings   `json:"settings,omitempty"`
+	Feeds    []FeedCheck `json:"feeds,omitempty"`
 }
 
 // ChangeBatch is one object of the change log: changes of one stream that were made together.

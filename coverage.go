@@ -1,6 +1,11 @@
 package plimsoll
 
-import "iter"
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+)
 
 // ReadState says how far an image, or one analyser of it, was read (the first part of coverage).
 type ReadState string
@@ -71,4 +76,18 @@ const (
 type Knowledge struct {
 	State  KnownState `json:"state"`
 	Reason string     `json:"reason,omitempty"`
+}
+
+// Unsure says why no findings in an image do not mean that it has none: it was not read whole, or something in it has no
+// advisories to compare with. Empty: none found means none, as far as the advisories go.
+func Unsure(read Coverage, known map[string]Knowledge) string {
+	if read.Short() {
+		return "not read whole"
+	}
+	for _, ecosystem := range slices.Sorted(maps.Keys(known)) {
+		if k := known[ecosystem]; k.State == KnownNone {
+			return cmp.Or(k.Reason, "no advisory data for "+ecosystem)
+		}
+	}
+	return ""
 }

@@ -40,6 +40,30 @@ func TestShort(t *testing.T) {
 }
 
 // TestRecipe: the order of analysers does not matter, everything else does.
+func TestUnsure(t *testing.T) {
+	t.Parallel()
+	known := func(debian, npm KnownState) map[string]Knowledge {
+		return map[string]Knowledge{"Debian:12": {State: debian}, "npm": {State: npm}}
+	}
+	for _, c := range []struct {
+		name  string
+		read  Coverage
+		known map[string]Knowledge
+		want  string
+	}{
+		{"all known", Complete(), known(KnownCurrent, KnownCurrent), ""},
+		{"old", Complete(), known(KnownStale, KnownCurrent), ""},
+		{"nothing to know of it", Complete(), nil, ""},
+		{"one without data", Complete(), known(KnownCurrent, KnownNone), "no advisory data for npm"},
+		{"its reason", Complete(), map[string]Knowledge{"npm": {KnownNone, "why"}}, "why"},
+		{"read in part", Partial("a limit"), known(KnownCurrent, KnownCurrent), "not read whole"},
+	} {
+		if got := Unsure(c.read, c.known); got != c.want {
+			t.Errorf("%s: Unsure = %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestRecipe(t *testing.T) {
 	t.Parallel()
 	tree, packages := Analyzer{"tree", 1, "0"}, Analyzer{"packages", 3, "0f"}

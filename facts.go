@@ -19,10 +19,12 @@ type Analyzer struct {
 // String is the form that stands in keys and recipes: "packages@3-0f12ab34cd56".
 func (a Analyzer) String() string { return fmt.Sprintf("%s@%d-%s", a.Name, a.Version, a.Config) }
 
-// Names of the analysers that every image is read by.
+// Names of the analysers. Tree and packages are always on.
 const (
 	AnalyzerTree     = "tree"
 	AnalyzerPackages = "packages"
+	AnalyzerFiles    = "files"
+	AnalyzerSecrets  = "secrets"
 )
 
 // Recipe identifies what an inventory was made with: the assembler's version and every analyser's version and
@@ -52,16 +54,37 @@ type Facts struct {
 	Read     Coverage      `json:"read"`              // complete or partial, with the reason, or failed by its bytes
 	Tree     *TreeFacts    `json:"tree,omitempty"`
 	Packages *PackageFacts `json:"packages,omitempty"`
+	Files    *FileFacts    `json:"files,omitempty"`
+	Secrets  *SecretFacts  `json:"secrets,omitempty"`
 }
 
 // Attempt is the record of failed tries of one layer under one recipe. After MaxAttempts it is quarantined: not tried
 // again until a new recipe or an operator asks.
 type Attempt struct {
-	Layer    Digest `json:"layer"`
-	Recipe   Recipe `json:"recipe"`
-	Analyzer string `json:"analyzer,omitempty"` // which analyser; empty when the bytes themselves failed
-	Count    int    `json:"count"`
-	Reason   string `json:"reason"`
+	Layer  Digest `json:"layer"`
+	Recipe Recipe `json:"recipe"`
+	Count  int    `json:"count"` // tries at which the bytes themselves failed
+	Reason string `json:"reason"`
+	// Analyzers are tries that one analyser failed at, by its name: it is quarantined alone.
+	Analyzers map[string]AnalyzerAttempt `json:"analyzers,omitempty"`
+}
+
+// Quarantined reports whether the layer, or one of its analysers, is not tried any more: what may be had of it was had.
+func (a Attempt) Quarantined() bool {
+	out := a.Count >= MaxAttempts
+	for _, x := range a.Analyzers {
+		if x.Count > 0 && x.Count < MaxAttempts {
+			return false // it is to be tried again
+		}
+		out = out || x.Count >= MaxAttempts
+	}
+	return out
+}
+
+// AnalyzerAttempt is the record of failed tries of one analyser at one layer.
+type AnalyzerAttempt struct {
+	Count  int    `json:"count"`
+	Reason string `json:"reason"` // names the extractor: "os/dpkg: more memory than 512 MiB"
 }
 
 // MaxAttempts is how often a layer is tried before it is quarantined: thrice tells a passing fault from a poison layer.

@@ -32,10 +32,20 @@ type Image struct {
 	Layers    []LayerRef        `json:"layers"`           // lowest first
 	Labels    map[string]string `json:"labels,omitempty"`
 	History   []HistoryEntry    `json:"history,omitempty"`
+	Base      BaseClaim         `json:"base,omitzero"` // what it says of its base
 	// NotApplicable is why this manifest holds no image at all (a chart, a signature …); empty for an image.
 	NotApplicable string `json:"not_applicable,omitempty"`
 	// Faults are lies and limits met while resolving: a layer count that differs, labels cut short.
 	Faults []string `json:"faults,omitempty"`
+	// Lies says that the configuration's diff IDs cannot be those of the layers: too many, too few, or of no valid form.
+	Lies bool `json:"lies,omitempty"`
+}
+
+// BaseClaim is what an image says of the image that it was built on, in annotations of its manifest or in labels:
+// org.opencontainers.image.base.name and .digest. A claim: lineage is found by layers.
+type BaseClaim struct {
+	Name   string `json:"name,omitempty"`
+	Digest string `json:"digest,omitempty"` // as written; it may be none
 }
 
 // LayerRef is one layer as its manifest names it.

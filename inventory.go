@@ -13,8 +13,12 @@ type Inventory struct {
 	Layers     []InventoryLayer    `json:"layers"`
 	Packages   []Package           `json:"packages"` // sorted by ecosystem, name, version, path
 	Ecosystems []string            `json:"ecosystems"`
-	// Hidden are packages that a lower layer holds and an upper one removed: not installed, still downloadable.
+	// Hidden are packages that a lower layer holds and an upper one (HiddenIn) removed: not installed, still downloadable.
 	Hidden []Package `json:"hidden,omitempty"`
+	// Files are those worth a look, sorted by path; Secrets those found, sorted by path, line and rule, the hidden ones with
+	// them.
+	Files   []File   `json:"files,omitempty"`
+	Secrets []Secret `json:"secrets,omitempty"`
 }
 
 // InventoryLayer is what is known of one layer of the image, lowest first.

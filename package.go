@@ -18,11 +18,12 @@ type Package struct {
 	// or its own file, relative to the image's root.
 	Layer int    `json:"layer"`
 	Path  string `json:"path"`
+	// HiddenIn is the index of the layer that removed it, of a hidden package.
+	HiddenIn int `json:"hidden_in,omitempty"`
 	// Extractor is the reader that found it: "os/dpkg", "language/javascript/packagejson" …
 	Extractor string `json:"extractor,omitempty"`
-	// NotMatched is why this entry is better judged by another; empty for nearly all. "installed by <package>": the file belongs
-	// to an OS package, which is patched and versioned in its place; "transitional package"; "kernel sources". Matching does
-	// not look at it yet: a finding too many is told apart later, one too few would be silence.
+	// NotMatched is why this entry is judged by another, and not itself; empty for nearly all. "installed by <package>": the file
+	// belongs to an OS package, which its distribution patches and versions in its place; "transitional package"; "kernel sources".
 	NotMatched string `json:"not_matched,omitempty"`
 }
 
@@ -31,13 +32,21 @@ type PackageFacts struct {
 	// Sources holds one entry a file that an extractor read, in the order of the tar. An upper layer's file replaces a
 	// lower layer's one at the same path.
 	Sources []PackageSource `json:"sources"`
-	// Releases holds each os-release file of the layer by path, reduced to what names the distribution.
-	Releases map[string]OSRelease `json:"releases,omitempty"`
+	// Releases holds each os-release file of the layer, reduced to what names the distribution.
+	Releases []ReleaseFile `json:"releases,omitempty"`
+}
+
+// ReleaseFile is one file that names a distribution, or that could: an empty value hides those of lower layers.
+type ReleaseFile struct {
+	Path    string    `json:"path"`
+	Entry   int       `json:"entry"` // index among the layer's tree entries
+	Release OSRelease `json:"release"`
 }
 
 // PackageSource is one file that held packages: a whole database, a lock file, a binary.
 type PackageSource struct {
 	Path      string    `json:"path"`
+	Entry     int       `json:"entry"` // index among the layer's tree entries
 	Extractor string    `json:"extractor"`
 	Database  bool      `json:"database,omitempty"` // an OS package database: every layer's version holds all packages
 	Packages  []Package `json:"packages"`

@@ -10,7 +10,9 @@ type Policy struct {
 	// Requires lists the analysers whose reading must be complete for a pass.
 	Requires []string `json:"requires" yaml:"requires"`
 	Rules    []Rule   `json:"rules" yaml:"rules"`
-	Digest   Digest   `json:"digest" yaml:"-"`
+	// Deadline says how long findings may stand; nil for as long as they like. No verdict depends on it.
+	Deadline *Deadline `json:"deadline,omitempty" yaml:"deadline"`
+	Digest   Digest    `json:"digest" yaml:"-"`
 }
 
 // Rule is one condition. Findings that meet every condition given violate it.
@@ -19,8 +21,12 @@ type Rule struct {
 	Text string `json:"text" yaml:"text"` // what it asks for, one sentence
 	// Then is fail or warn.
 	Then     VerdictState `json:"then" yaml:"then"`
+	Class    []Class      `json:"class,omitempty" yaml:"class"`       // any of these; empty: all
 	Severity []Severity   `json:"severity,omitempty" yaml:"severity"` // any of these; empty: all
 	Fixable  *bool        `json:"fixable,omitempty" yaml:"fixable"`   // a fix is known, or is not
+	// Most bounds counts of the image itself, by their names ("image.secrets": 0). A rule that has it looks at no findings:
+	// any count above its bound violates it.
+	Most map[string]int `json:"most,omitempty" yaml:"most"`
 }
 
 // VerdictState is pass, warn, fail, or unknown.
@@ -60,6 +66,6 @@ type Violation struct {
 	Rule     string       `json:"rule"`
 	Then     VerdictState `json:"then"`
 	Text     string       `json:"text"`
-	Findings int          `json:"findings"`
-	Example  string       `json:"example,omitempty"` // the worst finding: "CVE-… in name version"
+	Findings int          `json:"findings"`          // or how many of what the rule counts in the image
+	Example  string       `json:"example,omitempty"` // the worst finding: "CVE-… in name version"; or the first of what the rule counts
 }

@@ -9,8 +9,10 @@ type Posture struct {
 	Policy     string               `json:"policy"`
 	Active     Verdicts             `json:"active"` // tag moved, pulled or admitted within active days
 	Stored     Verdicts             `json:"stored"`
-	Read       map[ReadState]int    `json:"read"` // images by read state
-	Severity   map[Severity]Counted `json:"severity"`
+	Read       map[ReadState]int    `json:"read"`     // images by read state
+	Severity   map[Severity]Counted `json:"severity"` // findings of active images
+	// StoredSeverity are the findings of all stored images.
+	StoredSeverity map[Severity]Counted `json:"stored_severity"`
 }
 
 // Verdicts counts images by verdict.

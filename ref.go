@@ -24,6 +24,36 @@ type Ref struct {
 	Missing   int           `json:"missing,omitempty"`   // complete listings in a row that lacked it; two mean gone
 	// LastGood is the digest whose inventory was complete before this one: its verdict stays visible.
 	LastGood Digest `json:"last_good,omitempty"`
+	// Former are images that the tag held before, newest first: what was built on them names the tag as its base.
+	Former []FormerImage `json:"former,omitempty"`
+}
+
+// FormerImage is one image that a tag held and moved away from.
+type FormerImage struct {
+	Platform Platform  `json:"platform"`
+	Digest   Digest    `json:"digest"` // of its manifest
+	From     time.Time `json:"from"`   // when the tag was first seen at it
+	Until    time.Time `json:"until"`  // when the tag was first seen elsewhere
+}
+
+// maxFormer is how many former images a tag remembers: a month of nightly builds, in 5 KB of its ref.
+const maxFormer = 32
+
+// MovedAway is the ref's Former once the tag names something else, from the moment until on. Only images that were read are
+// remembered: of others no layer is known.
+func (r Ref) MovedAway(until time.Time) []FormerImage {
+	var out []FormerImage
+	for _, p := range r.Platforms {
+		if p.Kind == "" && !p.Partial && r.Recipe != "" {
+			out = append(out, FormerImage{p.Platform, p.Digest, r.Moved, until})
+		}
+	}
+	for _, f := range r.Former {
+		if len(out) < maxFormer {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // RefPlatform is one image that a tag holds.

@@ -23,6 +23,9 @@ type Registry struct {
 	Sweep         Schedule `yaml:"sweep" json:"sweep"`
 	// Label stands in references instead of the URL's host; set for images that are no registry's (an OCI layout, an archive).
 	Label string `yaml:"-" json:"label,omitempty"`
+	// Address is where to connect in place of the URL's host: IP:port. Set with Label, so that what is said of such images is the
+	// same whatever port they are served on.
+	Address string `yaml:"-" json:"-"`
 	// Concurrency is how many requests at once discovery makes (default 8); RequestsPerSecond bounds their rate (0: no bound).
 	Concurrency       int     `yaml:"concurrency" json:"concurrency,omitempty"`
 	RequestsPerSecond float64 `yaml:"requests_per_second" json:"requests_per_second,omitempty"`

@@ -3,12 +3,13 @@ package plimsoll
 // TreeFacts are a layer's entries in the order of its tar: what assembly needs to overlay layers exactly as containerd's
 // apply does. Paths are cleaned, relative to the image's root, without a leading slash.
 type TreeFacts struct {
-	Entries []TreeEntry `json:"entries"`
+	Count   int         `json:"count"`
+	Entries TreeEntries `json:"entries"`
 	// Ignored counts entries that name nothing inside the image (a symlink named ".", an empty name), by reason.
 	Ignored map[string]int `json:"ignored,omitempty"`
 }
 
-// EntryType is the type of a tar entry, a single letter so that large trees stay small.
+// EntryType is the type of a tar entry, a single letter.
 type EntryType string
 
 // Types of entries. Whiteouts follow the OCI image specification, "Layer Filesystem Changeset".
@@ -22,11 +23,16 @@ const (
 	EntryOpaque   EntryType = "o" // Path is the directory whose lower content is hidden
 )
 
+// entryTypes are all types by their letter, so that decoding makes no strings.
+var entryTypes = [256]EntryType{
+	'f': EntryFile, 'd': EntryDir, 'l': EntrySymlink, 'h': EntryHardlink, 'n': EntryDevice, 'w': EntryWhiteout, 'o': EntryOpaque,
+}
+
 // TreeEntry is one entry of a layer's tar.
 type TreeEntry struct {
-	Path string    `json:"p"`
-	Type EntryType `json:"t"`
-	Link string    `json:"l,omitempty"` // target of a symlink as written; of a hard link, cleaned like Path
-	Size int64     `json:"s,omitempty"` // bytes of a file
-	Mode uint32    `json:"m,omitempty"` // permission bits with set-uid, set-gid and sticky (07777)
+	Path string
+	Type EntryType
+	Link string // target of a symlink as written; of a hard link, cleaned like Path
+	Size int64  // bytes of a file
+	Mode uint32 // permission bits with set-uid, set-gid and sticky (07777)
 }

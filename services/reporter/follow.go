@@ -23,6 +23,10 @@ const (
 	tailEvery = 20 * time.Second
 	// foldAgain is how long a first fold that failed waits.
 	foldAgain = 5 * time.Second
+	// snapshotEvery is how often the posture is written down, so that the next start reads little.
+	snapshotEvery = 15 * time.Minute
+	// lastSnapshot is how long the one at the end may take: less than an orchestrator waits before it kills.
+	lastSnapshot = 20 * time.Second
 	// natsPause is the wait between two tries to reach NATS.
 	natsPause = 2 * time.Second
 )
@@ -90,10 +94,11 @@ func natsAccess(c config.NATS) (o []nats.Option, err error) {
 	return append(o, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool})), nil
 }
 
-// fold folds the bucket until it has worked once. What could not be read of it is part of the view.
+// fold makes the posture, of the newest snapshot or of the whole bucket, until it has worked once. What could not be read is
+// part of the view.
 func fold(ctx context.Context, e *posture.Engine, p *parts, log *slog.Logger) error {
 	for {
-		err := e.Fold(ctx)
+		err := e.Start(ctx)
 		if e.View() != nil {
 			p.set(partPosture, err)
 			return nil
@@ -123,6 +128,29 @@ func follow(ctx context.Context, e *posture.Engine, hints <-chan struct{}, p *pa
 		}
 		if p.set(partPosture, err) && err != nil {
 			log.Error("change log cannot be followed", "error", err)
+		}
+	}
+}
+
+// keepSnapshots writes a snapshot now and then, and one at the end. A snapshot that cannot be written costs the next start
+// time and nothing else.
+func keepSnapshots(ctx context.Context, e *posture.Engine, log *slog.Logger) {
+	save := func(ctx context.Context) {
+		if err := e.Save(ctx); err != nil {
+			log.Warn("no snapshot of the posture; the next start takes longer", "error", err)
+		}
+	}
+	clock := time.NewTicker(snapshotEvery)
+	defer clock.Stop()
+	for {
+		select {
+		case <-clock.C:
+			save(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSnapshot)
+			defer cancel()
+			save(last)
+			return
 		}
 	}
 }

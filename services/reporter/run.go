@@ -14,7 +14,10 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/access"
 	"github.com/plimsoll/plimsoll/services/internal/admin"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/api"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/pages"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
@@ -26,6 +29,13 @@ func Run(ctx context.Context, c Config) error {
 	rules, err := c.policy()
 	if err != nil {
 		return err
+	}
+	owners, err := c.owners()
+	if err != nil {
+		return err
+	}
+	if _, err := eol.Open(c.EndOfLife); err != nil { // said at the start, not when it is asked
+		return fmt.Errorf("reporter.end_of_life: %w", err)
 	}
 	if err := access.CheckListen(c.Listen, c.TokensFile); err != nil {
 		return err
@@ -44,12 +54,16 @@ func Run(ctx context.Context, c Config) error {
 	}
 
 	state := newParts(partPosture, partFeed, partNATS, partTemporal)
-	engine := posture.New(posture.Config{
-		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Log: c.Log,
-	})
+	findings := history.NewTracker()
+	conf := posture.Config{
+		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Owners: owners,
+		Clock: findings, Cache: advisory.Cache(c.Cache), Log: c.Log,
+	}
+	engine, past := posture.New(conf), newPast(conf)
 	advisories := openFeed(c, store, engine, state)
 	writer, err := report.New(report.Config{
 		Store: store, View: engine.View, Registries: c.Registries, Organisation: c.Organisation, Zone: c.ReportZone,
+		History: findings.All, Moved: past.movements.Why,
 		Generator: "plimsoll " + version(), StaleAfter: c.StaleAfter, Now: time.Now,
 	})
 	if err != nil {
@@ -72,7 +86,7 @@ func Run(ctx context.Context, c Config) error {
 	defer running.Wait() // before the connections above are closed
 	defer stop()
 
-	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, writer, temporal, advisories), c.Log)
+	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, writer, temporal, advisories), c.Log)
 	if err != nil {
 		return err
 	}
@@ -81,9 +95,14 @@ func Run(ctx context.Context, c Config) error {
 		return orNil(ctx, err, served())
 	}
 	running.Go(func() { follow(ctx, engine, hints, state, c.Log) })
+	running.Go(func() { keepSnapshots(ctx, engine, c.Log) })
+	running.Go(func() { findings.Run(ctx, conf, engine, c.Log) })
+	running.Go(func() { past.movements.Run(ctx, time.Now, c.Log) })
 	running.Go(func() { advisories.poll(ctx, c.Poll, !c.FeedFirst) })
 	running.Go(func() { temporal.host(ctx, c, writer) })
-	running.Go(func() { recordPolicy(ctx, store, rules, state, c.Log) })
+	running.Go(func() {
+		recordPolicy(ctx, store, rules, history.SettingsOf(c.Registries, c.ActiveDays, c.StaleAfter), state, c.Log)
+	})
 	c.Log.Info("reporter is ready", "http", bound, "images", len(engine.View().Rows()), "generation", engine.View().Generation().ID)
 	c.Ready(Addresses{HTTP: bound})
 	return served()
@@ -93,7 +112,7 @@ func Run(ctx context.Context, c Config) error {
 func begin(ctx context.Context, c Config, engine *posture.Engine, advisories *feed, state *parts) error {
 	advisories.restore(ctx)
 	if c.FeedFirst {
-		_, _, _ = advisories.look(ctx) // the part's state and the feeds themselves say what failed
+		_, _, _ = advisories.look(ctx, advisories.updater.Update) // the part's state and the feeds themselves say what failed
 	}
 	return fold(ctx, engine, state, c.Log)
 }
@@ -119,17 +138,17 @@ func ready(keeper *access.Keeper, state *parts, engine *posture.Engine) error {
 }
 
 // handler is every path of the reporter. Health is open to probes; all else goes by the tokens.
-func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, w *report.Writer, sweeps api.Sweeps, f api.Feed) http.Handler {
+func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, past past, w *report.Writer, sweeps api.Sweeps, f api.Feed) http.Handler {
 	metrics := admin.NewRegistry()
 	metrics.MustRegister(gauges{engine.View, c.StaleAfter})
 	ops := admin.Handler(metrics, func() error { return ready(keeper, state, engine) })
 	site := http.NewServeMux()
 	pages.New(pages.Config{
-		View: engine.View, Registries: c.Registries, Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
+		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately, Registries: c.Registries, Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
 	}).Register(site)
 	root := http.NewServeMux()
 	api.New(api.Config{
-		View: engine.View, Reports: w, Sweeps: sweeps, Feed: f, Registries: c.Registries, StaleAfter: c.StaleAfter,
+		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Reports: w, Sweeps: sweeps, Feed: f, Registries: c.Registries, StaleAfter: c.StaleAfter,
 		Version: version(), Parts: state.words, Now: time.Now, Log: c.Log,
 	}).Register(root, keeper.Require)
 	root.Handle("GET /healthz", ops)
@@ -138,3 +157,11 @@ func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Eng
 	root.Handle("/", keeper.Require(access.Viewer, site))
 	return root
 }
+
+// past is what tells of other moments than now.
+type past struct {
+	replays   *history.Replays
+	movements *history.Movements
+}
+
+func newPast(c posture.Config) past { return past{history.NewReplays(c), history.NewMovements(c)} }

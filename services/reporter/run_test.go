@@ -135,10 +135,10 @@ func TestServesWithoutEngines(t *testing.T) {
 	}
 }
 
-// TestHintBringsNews writes into the bucket as the scheduler does, gives the hint, and waits for the row.
-func TestHintBringsNews(t *testing.T) {
-	t.Parallel()
-	ns, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+// natsServer starts a real NATS server with a store of its own; port -1 is any.
+func natsServer(t *testing.T, port int) *server.Server {
+	t.Helper()
+	ns, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,6 +147,32 @@ func TestHintBringsNews(t *testing.T) {
 	if !ns.ReadyForConnections(10 * time.Second) {
 		t.Fatal("NATS does not start")
 	}
+	return ns
+}
+
+// fails writes a tag whose image could not be read, as the scheduler does, and gives no hint.
+func fails(t *testing.T, store *blob.Store, tag string) {
+	t.Helper()
+	now := time.Now()
+	ref := plimsoll.Ref{Tag: tag, Digest: plimsoll.DigestOf([]byte("x")), Read: plimsoll.Failed("blob answers 404"), Observed: now.UnixNano(), First: now, Moved: now}
+	_, err := store.MergeRefs(t.Context(), "harbor", "shop/orders", func(tags map[string]plimsoll.Ref) []string {
+		tags[tag] = ref
+		return []string{tag}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := plimsoll.Change{Kind: plimsoll.ChangeCoverage, Repository: "shop/orders", Tag: tag, Digest: ref.Digest, Ref: &ref}
+	if _, err := store.Append(t.Context(), "harbor", "push", now, []plimsoll.Change{change}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHintBringsNews writes into the bucket as the scheduler does, gives the hint, and waits for the row. Then NATS is lost
+// with all that it stored (fault F5), and what happened meanwhile is shown when it is back, without any hint.
+func TestHintBringsNews(t *testing.T) {
+	t.Parallel()
+	ns := natsServer(t, server.RANDOM_PORT)
 	c := settings(t)
 	c.NATS.URL = ns.ClientURL()
 	c.AdvisorySet = fstest.MapFS{}
@@ -157,31 +183,32 @@ func TestHintBringsNews(t *testing.T) {
 	}
 	t.Cleanup(nc.Close)
 	await(t, 10*time.Second, "subscribed", func() bool { return ns.NumSubscriptions() > 0 })
-
 	store, err := blob.Open(t.Context(), c.Bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref := plimsoll.Ref{Tag: "1", Digest: plimsoll.DigestOf([]byte("x")), Read: plimsoll.Failed("blob answers 404"), Observed: 1, First: time.Now(), Moved: time.Now()}
-	_, err = store.MergeRefs(t.Context(), "harbor", "shop/orders", func(tags map[string]plimsoll.Ref) []string {
-		tags["1"] = ref
-		return []string{"1"}
-	})
-	if err != nil {
-		t.Fatal(err)
+	const limit = tailEvery / 2 // sooner than the clock would bring it
+	shown := func(tag string) func() bool {
+		return func() bool {
+			_, text := get(t, site+"/api/v1/gate?image=harbor/shop/orders:"+tag)
+			return strings.Contains(text, "blob answers 404")
+		}
 	}
-	change := plimsoll.Change{Kind: plimsoll.ChangeCoverage, Repository: "shop/orders", Tag: "1", Digest: ref.Digest, Ref: &ref}
-	if _, err := store.Append(t.Context(), "harbor", "push", time.Now(), []plimsoll.Change{change}); err != nil {
-		t.Fatal(err)
-	}
+	fails(t, store, "1")
 	if err := nc.Publish(scanv1.ChangesSubject("harbor"), nil); err != nil {
 		t.Fatal(err)
 	}
-	const limit = tailEvery / 2 // sooner than the clock would bring it
-	await(t, limit, "shown", func() bool {
-		_, text := get(t, site+"/api/v1/gate?image=harbor/shop/orders:1")
-		return strings.Contains(text, "blob answers 404")
-	})
+	await(t, limit, "shown", shown("1"))
+
+	port := ns.Addr().(*net.TCPAddr).Port
+	ns.Shutdown()
+	ns.WaitForShutdown()
+	fails(t, store, "2")
+	if status, _ := get(t, site+"/images"); status != http.StatusOK {
+		t.Errorf("while NATS is away: %d", status)
+	}
+	natsServer(t, port) // the same address, and an empty store
+	await(t, limit, "shown after NATS was wiped", shown("2"))
 }
 
 func TestExposedNeedsTokens(t *testing.T) {
@@ -207,37 +234,6 @@ func TestExposedNeedsTokens(t *testing.T) {
 		if status, _ := get(t, strings.Replace(site, "http://", "http://any:"+secret+"@", 1)+path); status != 200 {
 			t.Errorf("%s with the token: %d", path, status)
 		}
-	}
-}
-
-// TestPolicyIsRecordedOnce runs a reporter twice over one bucket.
-func TestPolicyIsRecordedOnce(t *testing.T) {
-	t.Parallel()
-	c := settings(t)
-	store, err := blob.Open(t.Context(), c.Bucket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := c.policy()
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := p
-	other.Digest = plimsoll.DigestOf([]byte("other"))
-	for _, x := range []plimsoll.Policy{p, p, other, p} {
-		if err := tryRecordPolicy(t.Context(), store, x); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n := 0
-	for batch, err := range store.Changes(t.Context(), plimsoll.StreamDecisions, 0) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		n += len(batch.Changes)
-	}
-	if n != 3 {
-		t.Errorf("%d changes of policy, want 3: in force, another, the first again", n)
 	}
 }
 

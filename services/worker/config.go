@@ -17,8 +17,11 @@ type Config struct {
 	// AnalyzerVersions gives analysers other versions than the built-in ones, by name: raising one makes exactly that analyser
 	// read every layer again. Every worker and the scheduler's recipe must agree, so it is for tests and emergencies.
 	AnalyzerVersions map[string]int
-	Version          string // of the program, as Describe tells it
-	Log              *slog.Logger
+	// Analyse is the program of the analysis child. Empty: plimsoll-analyse beside this process's binary; where there is none, this
+	// binary itself, whose main then must ask IsChild.
+	Analyse string
+	Version string // of the program, as Describe tells it
+	Log     *slog.Logger
 	// Ready is called once, when both listeners are bound and the service answers.
 	Ready func(Addresses)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -21,6 +22,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/registry"
 	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
 	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
+	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
 	"github.com/plimsoll/plimsoll/services/worker/internal/serve"
 	"github.com/plimsoll/plimsoll/services/worker/internal/store"
@@ -44,7 +46,6 @@ const (
 // Run serves until ctx ends, then lets calls finish for a while. The error is of the start, or of a listener.
 func Run(ctx context.Context, c Config) error {
 	c = c.withDefaults()
-	analyze.Quiet()
 	blobs, err := blob.Open(ctx, c.Bucket)
 	if err != nil {
 		return fmt.Errorf("worker: open bucket: %w", err)
@@ -57,14 +58,26 @@ func Run(ctx context.Context, c Config) error {
 	defer closeAll(registries)
 
 	lim := layer.DefaultLimits()
-	analyzers := analyze.Analyzers(lim, c.AnalyzerVersions)
+	key, err := store.FingerprintKey(ctx, blobs)
+	if err != nil {
+		return fmt.Errorf("worker: key of fingerprints: %w", err)
+	}
+	analyzers, err := analyzersOf(c, lim, key)
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	children, err := child.NewPool(ctx, child.Options{Path: c.Analyse, Log: c.Log})
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	defer children.Close()
 	recipe := plimsoll.NewRecipe(assemble.Version, analyzers)
 	metrics := admin.NewRegistry()
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	srv := serve.New(work, serve.Options{
 		Version: c.Version, Slots: c.Slots, Recipe: recipe, Analyzers: analyzers, Limits: lim,
-		Store: store.New(blobs, recipe, analyzers, c.Log), Registries: registries,
+		Store: store.New(blobs, recipe, analyzers, c.Log), Registries: registries, Children: children, Key: key,
 		Metrics: serve.NewMetrics(metrics), Log: c.Log,
 	})
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
@@ -98,6 +111,28 @@ func Run(ctx context.Context, c Config) error {
 	stopAdmin()
 	return errors.Join(<-served, wait())
 }
+
+// analyzersOf are the analysers that are on.
+func analyzersOf(c Config, lim layer.Limits, key []byte) ([]plimsoll.Analyzer, error) {
+	secrets, err := analyze.Secrets(lim, key)
+	if err != nil {
+		return nil, err
+	}
+	all := append(analyze.Analyzers(lim, nil), secrets)
+	for i := range all {
+		if v, ok := c.AnalyzerVersions[all[i].Name]; ok {
+			all[i].Version = v
+		}
+	}
+	return slices.DeleteFunc(all, func(a plimsoll.Analyzer) bool { return slices.Contains(c.Off, a.Name) }), nil
+}
+
+// IsChild reports whether this process was started to be a worker's analysis child; its main then does nothing but to return
+// what Child returns.
+func IsChild() bool { return child.Requested() }
+
+// Child is the analysis child's whole program; it gives the exit status.
+func Child() int { return child.Main() }
 
 // drain lets calls end, and after drainTime cancels the work they wait for: they then answer "unavailable".
 func drain(rpc *grpc.Server, cancel context.CancelCauseFunc) {

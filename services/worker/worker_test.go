@@ -30,7 +30,15 @@ import (
 
 var bucket blob.Config
 
-func TestMain(m *testing.M) { os.Exit(blobtest.Main(m, &bucket)) }
+func TestMain(m *testing.M) {
+	if worker.IsChild() {
+		os.Exit(worker.Child())
+	}
+	if config := os.Getenv(alone); config != "" {
+		os.Exit(runAlone(config))
+	}
+	os.Exit(blobtest.Main(m, &bucket))
+}
 
 // made opens the bucket once, which makes it, before workers open it at the same time.
 var made = sync.OnceValue(func() error {

@@ -8,8 +8,6 @@ const (
 )
 
 var (
-	Seal    = seal
-	Unseal  = unseal
 	ShardOf = shardOf
 	InOrder = inOrder[int, int]
 )

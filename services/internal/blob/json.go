@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/blob/sealed"
 )
 
 // ReadJSON reads an object made from a root type. Unknown fields are ignored, so that an older part can read what a
@@ -47,7 +48,7 @@ func CreateJSON(ctx context.Context, s *Store, key string, v any) error {
 	case rerr != nil:
 		return fmt.Errorf("%w; compare with what is there: %w", err, rerr)
 	case !bytes.Equal(there.Bytes, b):
-		return fmt.Errorf("%w: with other content (sha256 %.12s there, %.12s here)", err, sumOf(there.Bytes), sumOf(b))
+		return fmt.Errorf("%w: with other content (sha256 %.12s there, %.12s here)", err, sealed.Sum(there.Bytes), sealed.Sum(b))
 	}
 	return nil
 }

@@ -16,9 +16,16 @@ const (
 	PrefixSweeps      = "sweeps/"
 	PrefixChanges     = "changes/"
 	PrefixGenerations = "advisories/generations/"
+	PrefixPacks       = "advisories/packs/"
+	PrefixOwn         = "advisories/own/"
 	PrefixReports     = "reports/"
 	PrefixPolicy      = "policy/"
+	PrefixHistory     = "history/findings/"
 )
+
+// FingerprintKey is where the random key of this bucket's fingerprints of secrets stands. It is not derivable: without it the
+// fingerprints of the same secrets are others.
+const FingerprintKey = "keys/fingerprint"
 
 // FactsKey is where one layer's facts by one analyser stand.
 func FactsKey(a plimsoll.Analyzer, layer plimsoll.Digest) string {
@@ -67,8 +74,14 @@ func ChangeKey(stream string, sequence int64) string {
 
 // PackKey is where one ecosystem's records of a generation stand.
 func PackKey(ecosystem, sum string) string {
-	return "advisories/packs/" + strings.ReplaceAll(ecosystem, " ", "_") + "/" + sum
+	return PrefixPacks + strings.ReplaceAll(ecosystem, " ", "_") + "/" + sum
 }
+
+// OwnPrefix is the folder of one of our own advisory records; OwnKey is one version of it, from 1.
+func OwnPrefix(id string) string { return PrefixOwn + id + "/" }
+
+// OwnKey is where one version of one of our own advisory records stands.
+func OwnKey(id string, version int) string { return fmt.Sprintf("%s%08d", OwnPrefix(id), version) }
 
 // GenerationKey is where a generation's manifest stands.
 func GenerationKey(id string) string { return PrefixGenerations + id }

@@ -11,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/blob/sealed"
 )
 
 // metaSum is the user metadata (x-amz-meta-sha256) with the sha256 of the uncompressed bytes; the HTTP client gives
@@ -38,7 +39,7 @@ func (s *Store) get(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	b, err := unseal(stored, info.UserMetadata[metaSum])
+	b, err := sealed.Open(stored, info.UserMetadata[metaSum])
 	if err != nil {
 		return Object{}, err
 	}
@@ -47,8 +48,8 @@ func (s *Store) get(ctx context.Context, key string) (Object, error) {
 
 // readBody reads an answer of the size that its header gives; a shorter one is an error of the connection.
 func readBody(body io.Reader, size int64) ([]byte, error) {
-	if size < 0 || size > maxStored {
-		return nil, fmt.Errorf("%w: object of %d stored bytes, more than %d", plimsoll.ErrLimit, size, int64(maxStored))
+	if size < 0 || size > sealed.MaxStored {
+		return nil, fmt.Errorf("%w: object of %d stored bytes, more than %d", plimsoll.ErrLimit, size, int64(sealed.MaxStored))
 	}
 	// The header's claim is not allocated ahead: a buffer that grows costs little and cannot be made huge by a lie.
 	var buf bytes.Buffer
@@ -85,6 +86,26 @@ func (s *Store) Put(ctx context.Context, key string, b []byte) error {
 // Create writes the object if the key holds none, else it returns [ErrExists].
 func (s *Store) Create(ctx context.Context, key string, b []byte) error {
 	return s.put(ctx, key, b, nothing, "")
+}
+
+// CreateSealed is [Store.Create] for an object that is sealed already.
+func (s *Store) CreateSealed(ctx context.Context, key string, stored []byte, sum string) error {
+	return s.putSealed(ctx, key, stored, sum, nothing)
+}
+
+// PutSealed is [Store.Put] for an object that is sealed already.
+func (s *Store) PutSealed(ctx context.Context, key string, stored []byte, sum string) error {
+	return s.putSealed(ctx, key, stored, sum, anything)
+}
+
+func (s *Store) putSealed(ctx context.Context, key string, stored []byte, sum string, cond condition) error {
+	if cond != anything && s.unconditional.Load() {
+		if err := s.checkUnconditionally(ctx, key, cond, ""); err != nil {
+			return err
+		}
+		cond = anything
+	}
+	return s.sendSealed(ctx, key, stored, sum, cond, "")
 }
 
 // Replace writes the object if the key still holds the one with etag (from [Store.Get]); an empty etag means that it
@@ -130,12 +151,16 @@ func (s *Store) put(ctx context.Context, key string, b []byte, cond condition, e
 // send writes one object in a single request. A write whose answer was lost may have happened: when a later try is then
 // refused because the key holds something, that something is compared with ours before it counts as another's.
 func (s *Store) send(ctx context.Context, key string, b []byte, cond condition, etag string) error {
-	stored, sum, err := seal(b)
+	stored, sum, err := sealed.Seal(b)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.at(key), err)
 	}
-	opts, payload, tries := putOptions(sum, cond, etag), sumOf(stored), 0
-	err = s.retry(ctx, "write", key, func() error {
+	return s.sendSealed(ctx, key, stored, sum, cond, etag)
+}
+
+func (s *Store) sendSealed(ctx context.Context, key string, stored []byte, sum string, cond condition, etag string) error {
+	opts, payload, tries := putOptions(sum, cond, etag), sealed.Sum(stored), 0
+	err := s.retry(ctx, "write", key, func() error {
 		tries++
 		_, err := s.core.PutObject(ctx, s.bucket, key, bytes.NewReader(stored), int64(len(stored)), "", payload, opts)
 		return refused(err, cond)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/internal/blob/sealed"
 )
 
 func TestSelfTest(t *testing.T) {
@@ -126,11 +127,11 @@ func TestDamagedObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored, sum, err := blob.Seal([]byte(`{"a":1}`))
+	stored, sum, err := sealed.Seal([]byte(`{"a":1}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, _, _ := blob.Seal([]byte(`{"a":2}`))
+	other, _, _ := sealed.Seal([]byte(`{"a":2}`))
 	s := open(t, bucket)
 	for _, tc := range []struct {
 		name string

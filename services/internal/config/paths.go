@@ -10,13 +10,16 @@ import (
 func (f File) relativeTo(dir string) File {
 	paths := []*string{
 		&f.Data, &f.TokensFile, &f.Bucket.SecretKeyFile, &f.Bucket.CAFile, &f.NATS.CredentialsFile, &f.NATS.CAFile,
-		&f.Temporal.APIKeyFile, &f.Temporal.CAFile, &f.Temporal.CertFile, &f.Temporal.KeyFile,
+		&f.Temporal.APIKeyFile, &f.Temporal.CAFile, &f.Temporal.CertFile, &f.Temporal.KeyFile, &f.Reporter.Cache, &f.Reporter.BundleKey, &f.Reporter.EndOfLife,
+		&f.Reporter.Owners,
 	}
 	if !namesPolicy(f.Reporter.Policy) {
 		paths = append(paths, &f.Reporter.Policy)
 	}
-	if !isURL(f.Reporter.Advisories) {
-		paths = append(paths, &f.Reporter.Advisories)
+	for _, p := range []*string{&f.Reporter.Advisories, &f.Reporter.Enrichment.KEV, &f.Reporter.Enrichment.SSVC, &f.Reporter.Enrichment.EPSS} {
+		if !isURL(*p) {
+			paths = append(paths, p)
+		}
 	}
 	f.Registries = slices.Clone(f.Registries)
 	for i := range f.Registries {

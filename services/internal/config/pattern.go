@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/plimsoll/plimsoll"
 )
 
 // maxPattern bounds one pattern, in bytes: the longest repository and the longest tag, and a colon.
@@ -70,6 +72,14 @@ func matchParts(pattern, parts []string) bool {
 func matchPart(pattern, part string) bool {
 	ok, err := path.Match(pattern, part)
 	return ok && err == nil
+}
+
+// CheckPattern returns an error for text that is no pattern.
+func CheckPattern(p string) error {
+	if fault := checkPattern(p); fault != "" {
+		return fmt.Errorf("%w: %s", plimsoll.ErrInvalid, fault)
+	}
+	return nil
 }
 
 // checkPattern returns what is wrong with a pattern and what to write, or "".

@@ -12,6 +12,7 @@ import (
 	"time"
 	_ "time/tzdata" // the images of the product are empty but for the binary
 
+	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 )
 
@@ -77,6 +78,11 @@ func (c *checker) file(f File) {
 	c.check("worker.listen", checkListen(f.Worker.Listen))
 	c.check("worker.admin", checkListen(f.Worker.Admin))
 	c.within("worker.slots", f.Worker.Slots, 1, maxSlots)
+	for i, name := range f.Worker.Off {
+		if name != plimsoll.AnalyzerFiles && name != plimsoll.AnalyzerSecrets {
+			c.faultf(fmt.Sprintf("worker.off[%d]", i), "%.80q; write %s or %s: the others are always on", name, plimsoll.AnalyzerFiles, plimsoll.AnalyzerSecrets)
+		}
+	}
 	c.reporter(f.Reporter)
 }
 
@@ -130,8 +136,12 @@ func (c *checker) scheduler(s Scheduler) {
 
 func (c *checker) reporter(r Reporter) {
 	c.check("reporter.listen", checkListen(r.Listen))
-	if isURL(r.Advisories) {
-		c.check("reporter.advisories", checkURL(r.Advisories, true))
+	for field, at := range map[string]string{
+		"reporter.advisories": r.Advisories, "reporter.enrichment.kev": r.Enrichment.KEV, "reporter.enrichment.ssvc": r.Enrichment.SSVC, "reporter.enrichment.epss": r.Enrichment.EPSS,
+	} {
+		if isURL(at) {
+			c.check(field, checkURL(at, true))
+		}
 	}
 	if r.Poll < minPoll {
 		c.faultf("reporter.poll", "%s; write at least %s", r.Poll, minPoll)
@@ -142,6 +152,9 @@ func (c *checker) reporter(r Reporter) {
 	c.within("reporter.active_days", r.ActiveDays, 1, maxActiveDays)
 	if len(r.Organisation) > maxOrganisation || strings.ContainsFunc(r.Organisation, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		c.faultf("reporter.organisation", "longer than %d bytes or with control characters; write one line", maxOrganisation)
+	}
+	if len(r.OwnerLabel) > maxOrganisation || strings.ContainsFunc(r.OwnerLabel, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		c.faultf("reporter.owner_label", "longer than %d bytes or with spaces or control characters; write a label's name, as org.opencontainers.image.vendor", maxOrganisation)
 	}
 	c.check("reporter.report_cron", checkCron(r.ReportCron))
 	c.check("reporter.report_zone", checkZone(r.ReportZone))

@@ -24,12 +24,28 @@ func (c *checker) files(f File, p Part) {
 		if !namesPolicy(f.Reporter.Policy) {
 			c.readable("reporter.policy", f.Reporter.Policy)
 		}
+		c.readable("reporter.owners", f.Reporter.Owners)
 		if !isURL(f.Reporter.Advisories) {
-			c.folder("reporter.advisories", f.Reporter.Advisories)
+			c.advisories(f.Reporter)
 		}
+		c.readable("reporter.bundle_key", f.Reporter.BundleKey)
+		c.readable("reporter.end_of_life", f.Reporter.EndOfLife)
 	}
 	if p != PartReporter {
 		c.registryFiles(f.Registries, p)
+	}
+}
+
+// advisories are a folder, or a bundle with its key.
+func (c *checker) advisories(r Reporter) {
+	info, err := os.Stat(r.Advisories)
+	switch {
+	case err != nil || !info.Mode().IsRegular():
+		c.folder("reporter.advisories", r.Advisories)
+	case r.BundleKey == "":
+		c.faultf("reporter.bundle_key", "empty, and reporter.advisories is a file; write the path of the public key that the bundle is signed for")
+	default:
+		c.readable("reporter.advisories", r.Advisories)
 	}
 }
 

@@ -36,21 +36,22 @@ func AlpineLike(release string, packages ...Package) []File {
 
 // apkStanza is one record of lib/apk/db/installed, fields as apk-tools version 2 writes them.
 func apkStanza(p Package) string {
-	return fmt.Sprintf("C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:%s\nV:%s\nA:%s\nS:1000\nI:4096\nT:%s\nL:MIT\no:%s\nF:usr\nF:usr/lib\n\n",
-		p.Name, p.Version, orElse(p.Arch, "x86_64"), "package "+p.Name, orElse(p.Source, p.Name))
+	return fmt.Sprintf("C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:%s\nV:%s\nA:%s\nS:1000\nI:4096\nT:%s\nL:MIT\no:%s\nF:usr\nF:usr/lib\nR:%s.txt\nZ:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n",
+		p.Name, p.Version, orElse(p.Arch, "x86_64"), "package "+p.Name, orElse(p.Source, p.Name), p.Name)
 }
 
 // debianNames are the code names of Debian's releases.
 var debianNames = map[string]string{"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie"}
 
-// DebianLike is what a Debian base leaves behind for analysers: os-release and dpkg's status file. Release is "12".
+// DebianLike is what a Debian base leaves behind for analysers: os-release, dpkg's status file and its list of each package's
+// files. Release is "12".
 func DebianLike(release string, packages ...Package) []File {
 	var status strings.Builder
 	for _, p := range packages {
 		status.WriteString(DpkgStanza(p))
 	}
 	code := debianNames[release]
-	return []File{
+	files := []File{
 		Dir("etc"), Dir("usr"), Dir("usr/lib"), Dir("var"), Dir("var/lib"), Dir("var/lib/dpkg"), Dir("var/lib/dpkg/info"),
 		Text("usr/lib/os-release", fmt.Sprintf("PRETTY_NAME=\"Debian GNU/Linux %s (%s)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"%s\"\nVERSION=\"%s (%s)\"\nVERSION_CODENAME=%s\nID=debian\n",
 			release, code, release, release, code, code)),
@@ -58,6 +59,10 @@ func DebianLike(release string, packages ...Package) []File {
 		Text("etc/debian_version", release+".0\n"),
 		Text("var/lib/dpkg/status", status.String()),
 	}
+	for _, p := range packages {
+		files = append(files, Text("var/lib/dpkg/info/"+p.Name+".list", "/.\n/usr\n/usr/share/doc/"+p.Name+"\n"))
+	}
+	return files
 }
 
 // DpkgStanza is one record of dpkg's status file.

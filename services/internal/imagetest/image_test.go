@@ -74,7 +74,7 @@ func TestContentNames(t *testing.T) {
 	if !errors.Is(err, io.EOF) {
 		t.Fatalf("read back: %v", err)
 	}
-	want := []string{"etc/", "usr/", "usr/lib/", "var/", "var/lib/", "var/lib/dpkg/", "var/lib/dpkg/info/", "usr/lib/os-release", "etc/os-release", "etc/debian_version", "var/lib/dpkg/status"}
+	want := []string{"etc/", "usr/", "usr/lib/", "var/", "var/lib/", "var/lib/dpkg/", "var/lib/dpkg/info/", "usr/lib/os-release", "etc/os-release", "etc/debian_version", "var/lib/dpkg/status", "var/lib/dpkg/info/libssl3.list"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}

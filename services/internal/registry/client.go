@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -69,6 +70,11 @@ func newClient(r plimsoll.Registry, o Options, lim limits) (*Client, error) {
 	c := &Client{conf: r, base: base, opts: o, lim: lim}
 	if c.guard, err = newGuard(base, r.AllowNetworks, lim.dial); err != nil {
 		return nil, fmt.Errorf("registry %s: %w", r.ID, err)
+	}
+	if r.Address != "" {
+		if c.guard.at, err = netip.ParseAddrPort(r.Address); err != nil {
+			return nil, fmt.Errorf("registry %s: address: %w: %w", r.ID, plimsoll.ErrInvalid, err)
+		}
 	}
 	if c.proxy, err = proxyFor(r.Proxy, c.guard); err != nil {
 		return nil, fmt.Errorf("registry %s: %w", r.ID, err)

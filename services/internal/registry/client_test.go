@@ -45,6 +45,14 @@ func quick() limits {
 	return lim
 }
 
+// patient is quick with the times of the product: many megabytes take more than a moment where the machine has other work.
+func patient() limits {
+	lim := quick()
+	lim.header, lim.documentTime = defaultLimits.header, defaultLimits.documentTime
+	lim.idle, lim.rateWindow = defaultLimits.idle, defaultLimits.rateWindow
+	return lim
+}
+
 // fixture is a registry with an image in it and a client for it.
 type fixture struct {
 	*imagetest.Registry

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,7 +17,8 @@ import (
 // guard decides which addresses the client may connect to. The registry's own host sets the class when it is first resolved;
 // all later connections, to whatever host, must fall into it or into allow_networks.
 type guard struct {
-	host    string // the registry's own, lower case, without port
+	host    string         // the registry's own, lower case, without port
+	at      netip.AddrPort // where it is, whatever its name resolves to and its URL's port is; not valid: there
 	allow   []netip.Prefix
 	timeout time.Duration
 	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
@@ -51,6 +53,9 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	addresses, err := g.resolve(ctx, host)
 	if err != nil {
 		return nil, err
+	}
+	if g.isElsewhere(host) {
+		port = strconv.Itoa(int(g.at.Port()))
 	}
 	own, err := g.classes(ctx, host, addresses)
 	if err != nil {
@@ -105,7 +110,14 @@ func (g *guard) permit(host string, a netip.Addr, own []class) error {
 	return &refusal{host: host, addr: a, own: own}
 }
 
+func (g *guard) isElsewhere(host string) bool {
+	return g.at.IsValid() && strings.EqualFold(host, g.host)
+}
+
 func (g *guard) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if g.isElsewhere(host) {
+		return []netip.Addr{g.at.Addr()}, nil
+	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"net/http"
@@ -128,6 +129,22 @@ func TestSecondAddress(t *testing.T) {
 	}
 	if _, err := c.Head(t.Context(), repository, tag); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAddress reaches a registry by its address alone: its name resolves to nothing, and errors tell the name.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	c := f.client(t, quick(), func(r *plimsoll.Registry) { r.URL, r.Address = "http://images", f.Host() })
+	lookups(c, nil)
+	if _, err := c.Head(t.Context(), repository, tag); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.Head(t.Context(), repository, "missing")
+	wantError(t, err, plimsoll.ErrNotFound, "http://images/v2/")
+	if _, err := New(plimsoll.Registry{ID: "r", URL: "http://images", Address: "somewhere"}, Options{}); !errors.Is(err, plimsoll.ErrInvalid) {
+		t.Errorf("an address without a port: %v", err)
 	}
 }
 

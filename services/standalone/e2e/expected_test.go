@@ -112,7 +112,8 @@ func scanExpected(t *testing.T, advisories string, targets []string) map[string]
 	ctx, kept, all := testContext(t), t.TempDir(), map[string]scanned{}
 	for _, target := range targets {
 		out, errOut, code := plimsollCommand(ctx, t, "scan", target, "--advisories", advisories, "--data", kept, "--format", "json", "--policy", "none")
-		if code != 0 {
+		// Images that are made of a package list alone have no lists of files: their files are read in part, which is 2.
+		if code != 0 && code != 2 {
 			t.Fatalf("scan %s: exit %d: %s", target, code, errOut)
 		}
 		var doc struct {

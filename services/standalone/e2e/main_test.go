@@ -44,11 +44,16 @@ func run(m *testing.M) int {
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	build := exec.Command("go", append(args, "../cmd/plimsoll")...)
-	build.Stdout, build.Stderr = os.Stderr, os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the product:", err)
-		return 1
+	for _, args := range [][]string{
+		append(args, "../cmd/plimsoll"),
+		{"build", "-o", filepath.Join(dir, "plimsoll-analyse"), "github.com/plimsoll/plimsoll/services/worker/cmd/plimsoll-analyse"},
+	} {
+		build := exec.Command("go", args...)
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build the product:", err)
+			return 1
+		}
 	}
 	return m.Run()
 }

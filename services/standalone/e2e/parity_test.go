@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,9 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/plimsoll/plimsoll"
 )
 
 // TestParity compares `matched` with osv-scanner's answer on the same images and data, both ways. Differences that stand are
@@ -25,12 +21,37 @@ import (
 func TestParity(t *testing.T) {
 	shared, corpus, peers := os.Getenv("PLIMSOLL_SHARED"), os.Getenv("PLIMSOLL_CORPUS"), os.Getenv("PLIMSOLL_PEERS")
 	if shared == "" || corpus == "" || peers == "" {
-		t.Skip("acceptance: set PLIMSOLL_SHARED, PLIMSOLL_CORPUS and PLIMSOLL_PEERS to compare with osv-scanner")
+		t.Skip("acceptance: make parity compares findings with osv-scanner (PLIMSOLL_SHARED, PLIMSOLL_CORPUS and PLIMSOLL_PEERS are not all set)")
 	}
-	ctx := testContext(t)
 	advisories := filepath.Join(shared, "data", "osv")
 	layoutDir := filepath.Join(corpus, "layout")
-	out, errOut, code := plimsollCommand(ctx, t, "scan", "oci:"+layoutDir, "--advisories", advisories, "--data", t.TempDir(), "--format", "json")
+	rows := readDifferences(t, "../../../docs/differences.tsv")
+	cache := offlineCache(t, advisories)
+	for tag, im := range scannedLayout(t, layoutDir, advisories, t.TempDir()) {
+		ours := map[string]bool{}
+		for _, f := range im.Findings {
+			for _, m := range f.Matched {
+				ours[m.Package+" "+m.ID] = true
+			}
+		}
+		theirs, scanned := osvScanner(t, filepath.Join(peers, "osv-scanner"), cache, layoutDir, tag)
+		if !scanned && len(im.Packages) > 0 {
+			t.Errorf("%s: osv-scanner cannot scan an image in which we find %d packages", tag, len(im.Packages))
+		}
+		t.Logf("%-22s packages %4d", tag, len(im.Packages))
+		compareSets(t, tag, findingsPeer, ours, theirs, rows)
+	}
+	for _, r := range rows {
+		if !r.used && r.peer == findingsPeer {
+			t.Errorf("docs/differences.tsv:%d: unused row %s", r.line, r.text)
+		}
+	}
+}
+
+// scannedLayout scans all images of a layout, each of one platform, and gives them by tag. What the layout names must be there.
+func scannedLayout(t *testing.T, layoutDir, advisories, data string) map[string]scanned {
+	t.Helper()
+	out, errOut, code := plimsollCommand(testContext(t), t, "scan", "oci:"+layoutDir, "--advisories", advisories, "--data", data, "--format", "json")
 	if code == 3 {
 		t.Fatalf("scan: %s", errOut)
 	}
@@ -40,61 +61,24 @@ func TestParity(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &doc); err != nil {
 		t.Fatal(err)
 	}
-	allowed := readDifferences(t, "../../../docs/differences.tsv")
-	used := map[string]bool{}
-	cache := offlineCache(t, advisories)
+	all := map[string]scanned{}
 	for _, im := range doc.Images {
-		_, tag, _ := strings.Cut(im.Reference[strings.LastIndex(im.Reference, "/")+1:], ":")
-		ours := map[string]bool{}
-		for _, f := range im.Findings {
-			for _, m := range f.Matched {
-				ours[m.Package+"\t"+m.ID] = true
-			}
+		_, tag, found := strings.Cut(im.Reference[strings.LastIndex(im.Reference, "/")+1:], ":")
+		if _, twice := all[tag]; !found || twice {
+			t.Fatalf("%s is no image of its own", im.Reference)
 		}
-		theirs, scanned := osvScanner(t, filepath.Join(peers, "osv-scanner"), cache, layoutDir, tag)
-		if !scanned && len(im.Packages) > 0 {
-			t.Errorf("%s: osv-scanner cannot scan an image in which we find %d packages", tag, len(im.Packages))
-		}
-		lack, extra := minus(theirs, ours), minus(ours, theirs)
-		t.Logf("%-22s packages %4d  matched %4d  osv-scanner %4d  lack %d  extra %d", tag, len(im.Packages), len(ours), len(theirs), len(lack), len(extra))
-		for side, pairs := range map[string][]string{"lack": lack, "extra": extra} {
-			for _, pair := range pairs {
-				row := tag + "\t" + pair + "\t" + side
-				if allowed[row] == "" {
-					t.Errorf("%s has no reason in docs/differences.tsv", row)
-				}
-				used[row] = true
-			}
-		}
+		all[tag] = im
 	}
-	for row := range allowed {
-		if !used[row] {
-			t.Errorf("docs/differences.tsv: unused row %q", row)
-		}
-	}
-}
-
-// readDifferences gives reasons by "image\tpackage\tid\tside".
-func readDifferences(t *testing.T, file string) map[string]string {
-	t.Helper()
-	f, err := os.Open(file)
+	manifest, err := indexOf(layoutDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	rows := map[string]string{}
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		if n == 1 || lines.Text() == "" {
-			continue // the heading
+	for _, d := range manifest.Manifests {
+		if tag := d.Annotations[refName]; all[tag].Digest != plimsoll.Digest(d.Digest.String()) {
+			t.Errorf("the scan says nothing of %s (%s)", tag, d.Digest)
 		}
-		cells := strings.Split(lines.Text(), "\t")
-		if len(cells) != 5 || cells[4] == "" {
-			t.Fatalf("%s:%d: want image, package, id, side, reason", file, n)
-		}
-		rows[strings.Join(cells[:4], "\t")] = cells[4]
 	}
-	return rows
+	return all
 }
 
 // offlineCache lays the advisories where osv-scanner looks for them.
@@ -107,7 +91,7 @@ func offlineCache(t *testing.T, advisories string) string {
 	return cache
 }
 
-// osvScanner gives "package\tid" of what it matched; it cannot scan an image that holds nothing at all.
+// osvScanner gives "package id" of what it matched; it cannot scan an image that holds nothing at all.
 func osvScanner(t *testing.T, scanner, cache, layoutDir, tag string) (found map[string]bool, scanned bool) {
 	t.Helper()
 	archive := filepath.Join(t.TempDir(), "image.tar")
@@ -140,37 +124,11 @@ func osvScanner(t *testing.T, scanner, cache, layoutDir, tag string) (found map[
 	for _, r := range doc.Results {
 		for _, p := range r.Packages {
 			for _, v := range p.Vulnerabilities {
-				found[p.Package.Name+"\t"+v.ID] = true
+				found[p.Package.Name+" "+v.ID] = true
 			}
 		}
 	}
 	return found, true
-}
-
-func archiveOf(layoutDir, tag, file string) error {
-	index, err := layout.ImageIndexFromPath(layoutDir)
-	if err != nil {
-		return err
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return err
-	}
-	for _, d := range manifest.Manifests {
-		if d.Annotations["org.opencontainers.image.ref.name"] != tag {
-			continue
-		}
-		image, err := index.Image(d.Digest)
-		if err != nil {
-			return err
-		}
-		ref, err := name.NewTag("corpus/" + strings.ToLower(tag) + ":1")
-		if err != nil {
-			return err
-		}
-		return tarball.WriteToFile(file, ref, image)
-	}
-	return fmt.Errorf("no image %q in %s", tag, layoutDir)
 }
 
 // minus lists what a has and b lacks, sorted.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/internal/blob/sealed"
 )
 
 // A pack is one feed's records, one JSON line each, sorted by id: equal records give equal bytes, and its name is their
@@ -28,8 +29,8 @@ func encodePack(records []plimsoll.Advisory) ([]byte, error) {
 		if err := enc.Encode(&records[i]); err != nil {
 			return nil, fmt.Errorf("pack record %s: %w", records[i].ID, err)
 		}
-		if buf.Len() > blob.MaxObject {
-			return nil, fmt.Errorf("pack: %w: more than %d bytes", plimsoll.ErrLimit, blob.MaxObject)
+		if buf.Len() > sealed.MaxObject {
+			return nil, fmt.Errorf("pack: %w: more than %d bytes", plimsoll.ErrLimit, sealed.MaxObject)
 		}
 	}
 	return buf.Bytes(), nil
@@ -75,8 +76,12 @@ func writePack(ctx context.Context, s *blob.Store, ecosystem string, records []p
 	if err != nil {
 		return "", err
 	}
+	return putPack(ctx, s, ecosystem, b)
+}
+
+func putPack(ctx context.Context, s *blob.Store, name string, b []byte) (sum string, err error) {
 	sum = sumOf(b)
-	key := blob.PackKey(ecosystem, sum)
+	key := blob.PackKey(name, sum)
 	if err = s.Create(ctx, key, b); errors.Is(err, blob.ErrExists) {
 		// What stands there is the same by its name, unless it is damaged: then these bytes heal it.
 		there, rerr := s.Get(ctx, key)
@@ -85,20 +90,28 @@ func writePack(ctx context.Context, s *blob.Store, ecosystem string, records []p
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("write pack of %s: %w", ecosystem, err)
+		return "", fmt.Errorf("write pack of %s: %w", name, err)
 	}
 	return sum, nil
 }
 
 func readPack(ctx context.Context, s *blob.Store, ecosystem, sum string) ([]plimsoll.Advisory, error) {
-	o, err := s.Get(ctx, blob.PackKey(ecosystem, sum))
+	b, err := getPack(ctx, s, ecosystem, sum)
 	if err != nil {
-		return nil, fmt.Errorf("read pack of %s: %w", ecosystem, err)
+		return nil, err
+	}
+	return decodePack(b)
+}
+
+func getPack(ctx context.Context, s *blob.Store, name, sum string) ([]byte, error) {
+	o, err := s.Get(ctx, blob.PackKey(name, sum))
+	if err != nil {
+		return nil, fmt.Errorf("read pack of %s: %w", name, err)
 	}
 	if got := sumOf(o.Bytes); got != sum {
-		return nil, fmt.Errorf("read pack of %s: %w: it holds %.12s, its key says %.12s", ecosystem, plimsoll.ErrIntegrity, got, sum)
+		return nil, fmt.Errorf("read pack of %s: %w: it holds %.12s, its key says %.12s", name, plimsoll.ErrIntegrity, got, sum)
 	}
-	return decodePack(o.Bytes)
+	return o.Bytes, nil
 }
 
 func sumOf(b []byte) string {

@@ -1,6 +1,7 @@
 package advisory
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 )
+
+// readerVersion is raised when more is read of a record, or otherwise: feeds that did not change are then read again.
+const readerVersion = 1
 
 // Bounds of one record, which strangers write. Real ones have at most a third of each.
 const (
@@ -127,7 +131,7 @@ func (d *decoder) affected(x rawAffected, level string) (out plimsoll.Affected, 
 	}
 	out = plimsoll.Affected{
 		Ecosystem: d.text(x.Package.Ecosystem), Package: d.text(x.Package.Name), Severity: d.scores(x.Severity),
-		Level: first(levelOf(x.Ecosystem), levelOf(x.Database), level),
+		Level: first(levelOf(x.Ecosystem), levelOf(x.Database), level), Module: d.text(moduleOf(x.Ecosystem)),
 	}
 	for _, r := range x.Ranges {
 		if r.Type == "GIT" {
@@ -243,19 +247,25 @@ func ids(field string, all []string) ([]string, error) {
 	return slices.Clip(out), nil
 }
 
-// levelOf is the database's own severity word, where it has one.
+// levelOf is the database's own severity word, where it has one: Debian calls it urgency, Ubuntu priority.
 func levelOf(b json.RawMessage) string {
-	if len(b) == 0 {
+	return first(wordOf(b, "severity"), wordOf(b, "urgency"), wordOf(b, "ubuntu_priority"))
+}
+
+// moduleOf is the stream of an rpm module, as AlmaLinux names it.
+func moduleOf(b json.RawMessage) string { return wordOf(b, "rpm_modularity") }
+
+// maxWord bounds a word of a database's own fields, in bytes: levels and names of module streams have under 40.
+const maxWord = 80
+
+// wordOf is a short text of the fields that each database has for itself; empty when there is none, since they have no schema.
+func wordOf(b json.RawMessage, field string) string {
+	if len(b) == 0 || !bytes.Contains(b, []byte(`"`+field+`"`)) {
 		return ""
 	}
-	var own struct {
-		Severity any `json:"severity"`
-	}
-	if json.Unmarshal(b, &own) != nil {
-		return "" // these fields have no schema
-	}
-	word, _ := own.Severity.(string)
-	if len(word) > 40 {
+	var own map[string]json.RawMessage
+	var word string
+	if json.Unmarshal(b, &own) != nil || json.Unmarshal(own[field], &word) != nil || len(word) > maxWord {
 		return ""
 	}
 	return word

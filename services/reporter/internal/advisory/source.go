@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -42,9 +43,9 @@ const (
 	maxFeeds = 500
 )
 
-// Open is the source at a location: a URL (http or https) or a folder.
+// Open is the source at a location: a URL (http or https), a folder, or a bundle, for which a key must be given.
 func Open(location string, o WebOptions) (Source, error) {
-	if strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://") {
+	if isWeb(location) {
 		return Web(location, o)
 	}
 	info, err := os.Stat(location)
@@ -53,18 +54,41 @@ func Open(location string, o WebOptions) (Source, error) {
 		return nil, fmt.Errorf("advisories %s: %w: there is no such folder; give one in osv.dev's layout (<Ecosystem>/all.zip) or its URL", location, plimsoll.ErrNotFound)
 	case err != nil:
 		return nil, fmt.Errorf("advisories %s: %w: the folder cannot be read: %w", location, plimsoll.ErrUnavailable, err)
+	case info.Mode().IsRegular() && o.BundleKey != "":
+		public, err := PublicKey(o.BundleKey)
+		if err != nil {
+			return nil, fmt.Errorf("bundle key: %w", err)
+		}
+		return Bundle(location, public), nil
+	case info.Mode().IsRegular() && strings.HasSuffix(location, ".bundle"):
+		return nil, fmt.Errorf("advisories %s: %w: a bundle needs the public key that it is signed for; give --bundle-key, or reporter.bundle_key", location, plimsoll.ErrInvalid)
 	case !info.IsDir():
 		return nil, fmt.Errorf("advisories %s: %w: it is no folder; give one in osv.dev's layout (<Ecosystem>/all.zip) or its URL", location, plimsoll.ErrInvalid)
 	}
-	return Files(location, os.DirFS(location)), nil
+	return folder{location, os.DirFS(location), os.DirFS(filepath.Join(location, "..", enrichmentFolder))}, nil
 }
 
+func isWeb(location string) bool {
+	return strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://")
+}
+
+// None is the source of those who have none: it gives the reason.
+func None(why error) Source { return none{why} }
+
+type none struct{ why error }
+
+func (none) Name() string                                         { return "" }
+func (n none) Ecosystems(context.Context) ([]string, error)       { return nil, n.why }
+func (n none) Zip(context.Context, string, Stamp) (Answer, error) { return Answer{}, n.why }
+
 // Files is a source that a file system holds: a folder or an embedded set.
-func Files(name string, fsys fs.FS) Source { return folder{name, fsys} }
+func Files(name string, fsys fs.FS) Source { return folder{name, fsys, nil} }
 
 type folder struct {
 	name string
 	fsys fs.FS
+	// beside is the folder "enrichment" next to the source's, where the source itself holds none; nil for none.
+	beside fs.FS
 }
 
 func (f folder) Name() string { return f.name }
@@ -103,8 +127,10 @@ func (f folder) Zip(ctx context.Context, ecosystem string, _ Stamp) (Answer, err
 	return Answer{Bytes: b}, err
 }
 
-func (f folder) read(name string, limit int64) ([]byte, error) {
-	file, err := f.fsys.Open(name)
+func (f folder) read(name string, limit int64) ([]byte, error) { return readFrom(f.fsys, name, limit) }
+
+func readFrom(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	file, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,10 @@ const (
 	maxEntries = 2_000_000
 	// maxInflated bounds what all records expand to, in bytes.
 	maxInflated = 8 << 30
+	// maxRatio and freeInflated bound what a zip's bytes expand to, so that a small bomb ends at once: real feeds expand tenfold,
+	// and small ones may by chance do more.
+	maxRatio     = 200
+	freeInflated = 64 << 20
 	// maxSkipped is how many skipped records are named; all are counted.
 	maxSkipped = 100
 )
@@ -45,7 +49,7 @@ func stage(b []byte, now time.Time) (staged, error) {
 	if len(z.File) > maxEntries {
 		return staged{}, fmt.Errorf("%w: more than %d records", plimsoll.ErrLimit, maxEntries)
 	}
-	s := stager{decoder: newDecoder(), byID: map[string]int{}}
+	s := stager{decoder: newDecoder(), byID: map[string]int{}, limit: min(maxInflated, freeInflated+maxRatio*int64(len(b)))}
 	for _, f := range z.File {
 		if strings.HasSuffix(f.Name, "/") {
 			continue
@@ -62,6 +66,7 @@ type stager struct {
 	decoder  *decoder
 	byID     map[string]int
 	inflated int64
+	limit    int64 // of inflated
 	buf      bytes.Buffer
 }
 
@@ -72,15 +77,15 @@ func (s *stager) entry(f *zip.File) error {
 		return nil
 	}
 	b, err := s.read(f)
+	if s.inflated += int64(s.buf.Len()); s.inflated > s.limit {
+		return fmt.Errorf("%w: records expand to more than %d bytes", plimsoll.ErrLimit, s.limit)
+	}
 	switch {
 	case errors.Is(err, plimsoll.ErrInvalid):
 		s.skip(f.Name, err.Error())
 		return nil
 	case err != nil:
 		return err
-	}
-	if s.inflated += int64(len(b)); s.inflated > maxInflated {
-		return fmt.Errorf("%w: records expand to more than %d bytes", plimsoll.ErrLimit, int64(maxInflated))
 	}
 	a, err := s.decoder.decode(b)
 	if err == nil && a.ID+".json" != f.Name {
@@ -136,17 +141,22 @@ func (s *stager) finish(now time.Time) (staged, error) {
 	if len(s.records) == 0 {
 		return staged{}, fmt.Errorf("%w: no usable record (%d skipped)", plimsoll.ErrInvalid, s.skipped)
 	}
-	for _, a := range s.records {
-		if a.Modified.After(s.newest) && !a.Modified.After(now) {
-			s.newest = a.Modified
+	all := len(s.records)
+	s.settle(now)
+	s.withdrawn = all - len(s.records)
+	return s.staged, nil
+}
+
+// settle finds the newest date, takes the withdrawn records out and sorts the rest.
+func (s *staged) settle(now time.Time) {
+	for i := range s.records {
+		if at := s.records[i].Modified; at.After(s.newest) && !at.After(now) {
+			s.newest = at
 		}
 	}
-	all := len(s.records)
 	s.records = slices.DeleteFunc(s.records, func(a plimsoll.Advisory) bool { return !a.Withdrawn.IsZero() })
-	s.withdrawn = all - len(s.records)
 	slices.SortFunc(s.records, func(a, b plimsoll.Advisory) int { return strings.Compare(a.ID, b.ID) })
 	slices.Sort(s.skippedID)
-	return s.staged, nil
 }
 
 // clip keeps a word from outside readable in a list.

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -53,9 +55,57 @@ func answer(w http.ResponseWriter, status int, v any) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(v); err != nil { // our own types: a test that calls it finds out
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	// A caller may keep an answer and must ask whether it still holds; nothing between us and the caller may keep it.
+	h.Set("Cache-Control", "private, no-cache")
+	tag := `"` + plimsoll.DigestOf(b.Bytes()).Hex()[:tagDigits] + `"`
+	if h.Set("ETag", tag); status == http.StatusOK && matches(w, tag) {
+		h.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // an error here is the caller's connection
+	_, _ = w.Write(b.Bytes()) // an error here is the caller's connection
+}
+
+// tagDigits is how many hexadecimal digits of its sha256 name an answer: 128 bits.
+const tagDigits = 32
+
+// conditional is a writer that knows which answer the caller has (RFC 9110, If-None-Match).
+type conditional struct {
+	http.ResponseWriter
+	has string
+}
+
+// Unwrap serves http.ResponseController.
+func (c conditional) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// conditionally lets answers be compared with what the caller has.
+func conditionally(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if has := r.Header.Get("If-None-Match"); has != "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			w = conditional{w, has}
+		}
+		h(w, r)
+	}
+}
+
+// matches reports whether the caller has the answer with this tag.
+func matches(w http.ResponseWriter, tag string) bool {
+	c, ok := w.(conditional)
+	if !ok {
+		return false
+	}
+	for one := range strings.SplitSeq(c.has, ",") {
+		if one = strings.TrimPrefix(strings.TrimSpace(one), "W/"); one == tag || one == "*" {
+			return true
+		}
+	}
+	return false
 }
 
 // view is the posture, or the answer that there is none yet.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/access"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/exchange"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posturetest"
@@ -55,10 +57,22 @@ func (s *sweeps) Progress(_ context.Context, registry string) (plimsoll.Sweep, e
 	return plimsoll.Sweep{Registry: registry, State: plimsoll.SweepRunning, Slot: "20261125T120000Z", Started: posturetest.Start}, nil
 }
 
-type feed struct{ actor string }
+type feed struct {
+	actor    string
+	accepted bool
+}
 
-func (f *feed) Update(_ context.Context, actor string) (string, bool, error) {
+func (f *feed) Add(_ context.Context, actor string, file []byte) ([]string, string, error) {
 	f.actor = actor
+	if string(file) != "a record" {
+		return nil, "", fmt.Errorf("%w: %s", plimsoll.ErrInvalid, file)
+	}
+	return []string{"PLIM-1"}, "2026-11-25T120000Z", nil
+}
+
+func (f *feed) Update(_ context.Context, actor string, accept bool) (string, bool, error) {
+	f.actor = actor
+	f.accepted = accept
 	return "2026-11-25T120000Z", true, nil
 }
 
@@ -102,7 +116,7 @@ func newSite(t *testing.T, tags int) *site {
 		t.Fatal(err)
 	}
 	s.api = New(Config{
-		View: w.Engine.View, Reports: writer, Sweeps: s.sweeps, Feed: s.feed, Registries: w.Registries, StaleAfter: 48 * time.Hour, Version: "test",
+		View: w.Engine.View, Moved: history.NewMovements(w.Config()).Why, Replay: history.NewReplays(w.Config()).At, Reports: writer, Sweeps: s.sweeps, Feed: s.feed, Registries: w.Registries, StaleAfter: 48 * time.Hour, Version: "test",
 		Parts: func() map[string]string { return map[string]string{"nats": "ok"} }, Now: w.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	mux := http.NewServeMux()
@@ -132,6 +146,57 @@ func (s *site) call(method, path, token, body string) (int, http.Header, []byte)
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	return resp.StatusCode, resp.Header, b
+}
+
+// TestETag: an answer that has not changed is not sent again; one that has is.
+func TestETag(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 40)
+	ask := func(path, has string) (int, string, int) {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has != "" {
+			r.Header.Set("If-None-Match", has)
+		}
+		resp, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, resp.Header.Get("ETag"), len(b)
+	}
+	for _, path := range []string{"/api/v1/images?scope=stored", "/api/v1/posture", "/api/v1/findings", "/api/v1/coverage"} {
+		status, tag, _ := ask(path, "")
+		if status != http.StatusOK || tag == "" {
+			t.Fatalf("%s: %d, tag %q", path, status, tag)
+		}
+		for _, has := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
+			if status, again, n := ask(path, has); status != http.StatusNotModified || again != tag || n != 0 {
+				t.Errorf("%s with %s: %d, tag %q, %d bytes; want 304 and no body", path, has, status, again, n)
+			}
+		}
+		if status, _, n := ask(path, `"other"`); status != http.StatusOK || n == 0 {
+			t.Errorf("%s with another tag: %d, %d bytes", path, status, n)
+		}
+	}
+	if status, _, _ := ask("/api/v1/images/none", "*"); status == http.StatusNotModified {
+		t.Error("an error is not modified")
+	}
+	_, tag, _ := ask("/api/v1/images?scope=stored", "")
+	ref := s.world.Image("brand-new")
+	s.world.Put("harbor", "shop/new", ref)
+	if _, err := s.world.Engine.Advance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status, now, _ := ask("/api/v1/images?scope=stored", tag); status != http.StatusOK || now == tag {
+		t.Errorf("after a push: %d, tag %s", status, now)
+	}
 }
 
 func (s *site) get(path string) []byte {
@@ -230,6 +295,10 @@ func TestChangingCallsNeedAnOperator(t *testing.T) {
 		{"/api/v1/sweeps/cancel", `{"registry":"harbor"}`, 202},
 		{"/api/v1/sweeps/cancel", `{"registry":"ecr-prod"}`, 404},
 		{"/api/v1/advisories/update", ``, 200},
+		{"/api/v1/advisories/update", `{"accept":true}`, 200},
+		{"/api/v1/advisories/update", `{"accept":1}`, 400},
+		{"/api/v1/advisories/own", `a record`, 200},
+		{"/api/v1/advisories/own", `nonsense`, 400},
 		{"/api/v1/reports", `{"period":"2026-W47"}`, 201},
 		{"/api/v1/reports", ``, 200},
 		{"/api/v1/reports", `{"period":"2026-W48"}`, 400},
@@ -283,6 +352,9 @@ func TestScanDocument(t *testing.T) {
 			host = "123.dkr.ecr.example"
 		}
 		im, ok := byRef[host+"/"+r.Reference.Repository+":"+r.Reference.Tag+" "+r.Platform.String()]
+		if n := r.Content; len(im.Secrets) != n.Secrets+n.HiddenSecrets || len(im.Files) != n.Files || len(im.Hidden) != n.Removed {
+			t.Errorf("%s: %d secrets, %d files, %d hidden packages, want %+v", list.Name(r), len(im.Secrets), len(im.Files), len(im.Hidden), n)
+		}
 		if !ok || len(im.Findings) != r.Findings || len(im.Packages) != r.Packages || im.Base == nil || im.Read == nil {
 			t.Errorf("%s: %v, %d findings and %d packages, want %d and %d", list.Name(r), ok, len(im.Findings), len(im.Packages), r.Findings, r.Packages)
 		}
@@ -301,10 +373,11 @@ func TestScanDocument(t *testing.T) {
 func TestExchangeForms(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 40)
-	findings, packages := 0, 0
+	findings, packages, content := 0, 0, 0
 	for _, r := range s.world.Engine.View().Rows() {
 		findings += r.Findings
 		packages += r.Packages
+		content += r.Content.Secrets + r.Content.HiddenSecrets + r.Content.AlteredFiles + r.Content.UnownedSetUID
 	}
 	sarif := decode[struct {
 		Version string
@@ -313,8 +386,8 @@ func TestExchangeForms(t *testing.T) {
 			Invocations []struct{ ExecutionSuccessful bool }
 		}
 	}](t, s.get("/api/v1/scan?format=sarif"))
-	if sarif.Version != "2.1.0" || len(sarif.Runs) != 1 || len(sarif.Runs[0].Results) != findings || sarif.Runs[0].Invocations[0].ExecutionSuccessful {
-		t.Errorf("sarif: version %s, %d runs, want %d results and an execution that was not whole", sarif.Version, len(sarif.Runs), findings)
+	if sarif.Version != "2.1.0" || len(sarif.Runs) != 1 || len(sarif.Runs[0].Results) != findings+content || content == 0 || sarif.Runs[0].Invocations[0].ExecutionSuccessful {
+		t.Errorf("sarif: version %s, %d runs, want %d results and an execution that was not whole", sarif.Version, len(sarif.Runs), findings+content)
 	}
 	bom := decode[struct {
 		SpecVersion     string
@@ -385,5 +458,45 @@ func TestNothingIsSaidBeforeTheFirstFold(t *testing.T) {
 	}
 	if got := decode[statusAnswer](t, s.get("/api/v1/status")); got.Ready {
 		t.Error("status says ready")
+	}
+}
+
+// TestContentLists: the lists of one image hold what its counts say, in every form, and a layer's part of it.
+func TestContentLists(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 40)
+	for _, path := range []string{"/secrets?secret=great", "/files?file=x", "/files?note=altered"} {
+		if status, _, b := s.call("GET", "/api/v1/images/"+string(s.world.Engine.View().Rows()[0].Digest)+path, "", ""); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", path, status, b)
+		}
+	}
+	row := s.world.Engine.View().Rows()[slices.IndexFunc(s.world.Engine.View().Rows(), func(r *posture.Row) bool { return r.Content.Secrets > 0 })]
+	base := "/api/v1/images/" + string(row.Digest)
+	if got := decode[imageAnswer](t, s.get(base)); got.Content != row.Content {
+		t.Errorf("content %+v, want %+v", got.Content, row.Content)
+	}
+	for _, c := range []struct {
+		path string
+		want int
+	}{
+		{"/secrets", row.Content.Secrets + row.Content.HiddenSecrets}, {"/secrets?layer=-1", 1}, {"/secrets?layer=2", 2}, {"/secrets?layer=0", 0},
+		{"/secrets?secret=visible", row.Content.Secrets}, {"/secrets?secret=hidden", row.Content.HiddenSecrets},
+		{"/files?file=altered", row.Content.AlteredFiles}, {"/files?file=unowned+set-uid", row.Content.UnownedSetUID}, {"/files?file=unowned", row.Content.UnownedFiles},
+		{"/files", row.Content.Files}, {"/files?layer=2", 3}, {"/hidden", row.Content.Removed}, {"/hidden?layer=1", 1},
+	} {
+		if got := decode[struct{ Total int }](t, s.get(base+c.path)); got.Total != c.want {
+			t.Errorf("%s: %d rows, want %d", c.path, got.Total, c.want)
+		}
+		sep := "?"
+		if strings.Contains(c.path, "?") {
+			sep = "&"
+		}
+		if got := strings.Count(string(s.get(base+c.path+sep+"format=ndjson")), "\n"); got != c.want {
+			t.Errorf("%s as NDJSON: %d rows, want %d", c.path, got, c.want)
+		}
+		records, err := csv.NewReader(bytes.NewReader(s.get(base + c.path + sep + "format=csv"))).ReadAll()
+		if err != nil || len(records) != c.want+1 {
+			t.Errorf("%s as CSV: %d records, %v; want %d", c.path, len(records), err, c.want+1)
+		}
 	}
 }

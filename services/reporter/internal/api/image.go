@@ -9,7 +9,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
 
-// imageAnswer is all that is known of one manifest, without its packages, which are a list of their own.
+// imageAnswer is all that is known of one manifest, without its packages, files and secrets, which are lists of their own.
 type imageAnswer struct {
 	Digest    plimsoll.Digest               `json:"digest"`
 	Platform  string                        `json:"platform"`
@@ -22,6 +22,7 @@ type imageAnswer struct {
 	Layers    []plimsoll.InventoryLayer     `json:"layers"`
 	Packages  int                           `json:"packages"`
 	Hidden    int                           `json:"hidden"` // packages that an upper layer removed
+	Content   plimsoll.Content              `json:"content"`
 	Labels    map[string]string             `json:"labels"`
 	History   []plimsoll.HistoryEntry       `json:"history"`
 	Faults    []string                      `json:"faults"`
@@ -58,7 +59,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 	out := imageAnswer{
 		Digest: row.Digest, Platform: row.Platform.String(), Recipe: im.Inventory.Recipe, Release: im.Inventory.Release, Verdict: row.Verdict,
 		Read: row.Read, Known: row.Known, Rows: []list.Image{}, Layers: some(im.Inventory.Layers), Packages: len(im.Inventory.Packages),
-		Hidden: len(im.Inventory.Hidden), Labels: im.Image.Labels, History: some(im.Image.History), Faults: some(im.Image.Faults),
+		Hidden: len(im.Inventory.Hidden), Content: im.Inventory.Content(), Labels: im.Image.Labels, History: some(im.Image.History), Faults: some(im.Image.Faults),
 		Findings: []list.Finding{}, Fixes: some(list.Fixes(v, list.Filter{}.With("scope", list.ScopeStored).With("digest", string(row.Digest)), len(im.Inventory.Packages))), Ecosystem: some(im.Inventory.Ecosystems),
 	}
 	out.Verdict.Violations = some(out.Verdict.Violations)
@@ -69,7 +70,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 		out.Rows = append(out.Rows, list.ImageOf(x))
 	}
 	for _, f := range v.Findings(row) {
-		out.Findings = append(out.Findings, list.FindingOf(posture.Place{Row: row, Finding: f}))
+		out.Findings = append(out.Findings, list.FindingOf(v.Place(row, f, s.Now())))
 	}
 	answer(w, http.StatusOK, out)
 }
@@ -77,6 +78,41 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 func (s *Server) packages(w http.ResponseWriter, r *http.Request) {
 	if _, im, ok := s.lookup(w, r); ok {
 		sendList(s, w, r, "packages", list.PackagesOf(im.Inventory, r.URL.Query().Get("layer")), list.PackageColumns, same)
+	}
+}
+
+// part is an image and which part of a list of it is asked for: of one layer, and by one word of a parameter.
+func (s *Server) part(w http.ResponseWriter, r *http.Request, param string) (im *posture.Image, layer, word string, ok bool) {
+	f, err := list.Parse(r.URL.Query(), s.Now(), "layer", "cursor", "limit", "format")
+	if err != nil {
+		s.fail(w, r, err)
+		return nil, "", "", false
+	}
+	_, im, ok = s.lookup(w, r)
+	return im, r.URL.Query().Get("layer"), f.Get(param), ok
+}
+
+func (s *Server) secrets(w http.ResponseWriter, r *http.Request) {
+	if im, layer, word, ok := s.part(w, r, "secret"); ok {
+		sendList(s, w, r, "secrets", list.SecretsOf(im.Inventory, layer, word), list.SecretColumns, same)
+	}
+}
+
+func (s *Server) files(w http.ResponseWriter, r *http.Request) {
+	if im, layer, word, ok := s.part(w, r, "file"); ok {
+		sendList(s, w, r, "files", list.FilesOf(im.Inventory, layer, word), list.FileColumns, fileOf)
+	}
+}
+
+// fileOf makes absent notes an empty list, so that JSON says [] and never null.
+func fileOf(f plimsoll.File) plimsoll.File {
+	f.Notes = some(f.Notes)
+	return f
+}
+
+func (s *Server) removed(w http.ResponseWriter, r *http.Request) {
+	if _, im, ok := s.lookup(w, r); ok {
+		sendList(s, w, r, "hidden", list.RemovedOf(im.Inventory, r.URL.Query().Get("layer")), list.RemovedColumns, same)
 	}
 }
 

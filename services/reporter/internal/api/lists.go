@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/plimsoll/plimsoll"
@@ -110,7 +111,13 @@ func same[T any](x T) T { return x }
 
 func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 	if v, f, ok := s.filtered(w, r); ok {
-		sendList(s, w, r, "images", list.Images(v, f), list.ImageColumns, list.ImageOf)
+		now := s.Now()
+		sendList(s, w, r, "images", list.Images(v, f), append(slices.Clip(list.ImageColumns), list.OverdueColumn(v, now)), func(r *posture.Row) list.Image {
+			im := list.ImageOf(r)
+			n, _ := v.Overdue(r, now)
+			im.Overdue = &n
+			return im
+		})
 	}
 }
 

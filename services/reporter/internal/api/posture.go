@@ -29,6 +29,7 @@ type coverageAnswer struct {
 	Gaps       []list.Gap       `json:"gaps"`
 	Feeds      []list.Feed      `json:"feeds"`
 	Lacking    []list.Lacking   `json:"ecosystems_without_data"`
+	Unowned    []list.Unowned   `json:"repositories_without_owner"`
 }
 
 func (s *Server) coverage(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +39,7 @@ func (s *Server) coverage(w http.ResponseWriter, r *http.Request) {
 	}
 	only := r.URL.Query().Get("registry")
 	out := coverageAnswer{
-		Registries: []registryAnswer{}, Gaps: some(list.Gaps(v, only)), Feeds: some(list.Feeds(v, s.Now(), s.StaleAfter)), Lacking: some(list.Uncovered(v, only)),
+		Registries: []registryAnswer{}, Gaps: some(list.Gaps(v, only)), Feeds: some(list.Feeds(v, s.Now(), s.StaleAfter)), Lacking: some(list.Uncovered(v, only)), Unowned: some(list.WithoutOwner(v, only)),
 	}
 	for _, reg := range v.Registries() {
 		if only == "" || reg.ID == only {
@@ -74,13 +75,18 @@ func (s *Server) posture(w http.ResponseWriter, r *http.Request) {
 	stored := active.With("scope", list.ScopeStored)
 	out := plimsoll.Posture{
 		At: v.At(), Generation: v.Generation().ID, Policy: v.Policy().Name,
-		Active: list.Verdicts(active.Rows(v)), Stored: list.Verdicts(stored.Rows(v)), Read: list.Reads(stored.Rows(v)), Severity: map[plimsoll.Severity]plimsoll.Counted{},
-	}
-	counts := list.CountSeverities(v, active)
-	for _, sev := range plimsoll.Severities {
-		out.Severity[sev] = plimsoll.Counted{Unique: counts[sev].Unique, Places: counts[sev].Places}
+		Active: list.Verdicts(active.Rows(v)), Stored: list.Verdicts(stored.Rows(v)), Read: list.Reads(stored.Rows(v)), Severity: severities(v, active), StoredSeverity: severities(v, stored),
 	}
 	answer(w, http.StatusOK, out)
+}
+
+func severities(v *posture.View, f list.Filter) map[plimsoll.Severity]plimsoll.Counted {
+	out := map[plimsoll.Severity]plimsoll.Counted{}
+	counts := list.CountSeverities(v, f)
+	for _, s := range plimsoll.Severities {
+		out[s] = plimsoll.Counted{Unique: counts[s].Unique, Places: counts[s].Places}
+	}
+	return out
 }
 
 type statusAnswer struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/access"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
 )
@@ -21,14 +22,21 @@ type Sweeps interface {
 	Progress(ctx context.Context, registry string) (plimsoll.Sweep, error)
 }
 
-// Feed reads the advisory feed again; the generation's id is the one in force afterwards.
+// Feed reads the advisory feeds again, and takes our own records; the generation's id is the one in force afterwards.
 type Feed interface {
-	Update(ctx context.Context, actor string) (generation string, changed bool, err error)
+	// Update takes with accept feeds too that were stopped because they lost records or went back in time.
+	Update(ctx context.Context, actor string, accept bool) (generation string, changed bool, err error)
+	// Add keeps a file of our own records and puts them in force. An error wraps [plimsoll.ErrInvalid] when the file is wrong.
+	Add(ctx context.Context, actor string, file []byte) (ids []string, generation string, err error)
 }
 
 // Config is what the API needs.
 type Config struct {
-	View       func() *posture.View // nil before the first fold
+	View func() *posture.View // nil before the first fold
+	// Replay is the posture at a past moment; without it calls answer as of now alone.
+	Replay func(context.Context, time.Time) (*posture.Moment, error)
+	// Moved says why the posture moved between two moments.
+	Moved      func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
 	Reports    *report.Writer
 	Sweeps     Sweeps
 	Feed       Feed
@@ -61,16 +69,27 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/images", access.Viewer, s.images},
 		{"GET /api/v1/images/{digest}", access.Viewer, s.image},
 		{"GET /api/v1/images/{digest}/packages", access.Viewer, s.packages},
+		{"GET /api/v1/images/{digest}/secrets", access.Viewer, s.secrets},
+		{"GET /api/v1/images/{digest}/files", access.Viewer, s.files},
+		{"GET /api/v1/images/{digest}/hidden", access.Viewer, s.removed},
+		{"GET /api/v1/images/{digest}/explain/{id...}", access.Viewer, s.explain},
+		{"GET /api/v1/find", access.Viewer, s.holders},
+		{"GET /api/v1/images/{digest}/lineage", access.Viewer, s.lineage},
+		{"GET /api/v1/bases", access.Viewer, s.bases},
+		{"GET /api/v1/actions", access.Viewer, s.actions},
 		{"GET /api/v1/repositories", access.Viewer, s.repositories},
 		{"GET /api/v1/findings", access.Viewer, s.findings},
 		{"GET /api/v1/findings/unique", access.Viewer, s.uniques},
 		{"GET /api/v1/advisories", access.Viewer, s.advisories},
 		{"GET /api/v1/advisories/{id...}", access.Viewer, s.advisory},
 		{"POST /api/v1/advisories/update", access.Operator, s.update},
+		{"POST /api/v1/advisories/own", access.Operator, s.addOwn},
 		{"GET /api/v1/coverage", access.Viewer, s.coverage},
 		{"GET /api/v1/coverage/gaps", access.Viewer, s.gaps},
 		{"GET /api/v1/coverage/feeds", access.Viewer, s.feeds},
 		{"GET /api/v1/posture", access.Viewer, s.posture},
+		{"GET /api/v1/moved", access.Viewer, s.moved},
+		{"GET /api/v1/moved/changes", access.Viewer, s.moves},
 		{"GET /api/v1/status", access.Viewer, s.status},
 		{"GET /api/v1/changes", access.Viewer, s.changes},
 		{"GET /api/v1/search", access.Viewer, s.search},
@@ -89,8 +108,8 @@ func (s *Server) routes() []route {
 
 // Register adds the API to mux, each call behind guard.
 func (s *Server) Register(mux *http.ServeMux, guard func(access.Role, http.Handler) http.Handler) {
-	for _, r := range s.routes() {
-		mux.Handle(r.pattern, guard(r.role, r.handler))
+	for i, r := range s.routes() {
+		mux.Handle(r.pattern, guard(r.role, conditionally(s.inTime(i, r))))
 	}
 	mux.Handle("/api/", guard(access.Viewer, http.HandlerFunc(s.missing)))
 }

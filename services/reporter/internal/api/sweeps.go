@@ -90,12 +90,3 @@ func (s *Server) cancelSweep(w http.ResponseWriter, r *http.Request) {
 	}
 	answer(w, http.StatusAccepted, map[string]any{"registry": id})
 }
-
-func (s *Server) update(w http.ResponseWriter, r *http.Request) {
-	generation, changed, err := s.Feed.Update(r.Context(), access.Actor(r.Context()))
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	answer(w, http.StatusOK, map[string]any{"generation": generation, "changed": changed})
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
 
@@ -61,10 +62,14 @@ type Image struct {
 	Known      map[string]plimsoll.Knowledge `json:"known"`
 	Base       []Base                        `json:"base"`
 	Packages   []Package                     `json:"packages"`
+	Hidden     []HiddenPackage               `json:"hidden"`
+	Files      []File                        `json:"files"`
+	Secrets    []Secret                      `json:"secrets"`
 	Findings   []plimsoll.Finding            `json:"findings"`
 }
 
-// Base is one link of the chain below an image.
+// Base is one link of the chain below an image, the lowest first: layers 0 to before Layers are its own, by the diff IDs
+// that we computed.
 type Base struct {
 	Reference string          `json:"reference"`
 	Digest    plimsoll.Digest `json:"digest"`
@@ -80,6 +85,37 @@ type Package struct {
 	Ecosystem string `json:"ecosystem"`
 	Layer     int    `json:"layer"`
 	Path      string `json:"path"`
+}
+
+// HiddenPackage is a package that an upper layer removed: not installed, still downloadable.
+type HiddenPackage struct {
+	Package
+	HiddenIn int `json:"hidden_in"` // index of the layer that removed it
+}
+
+// File is one file that is worth a look.
+type File struct {
+	Path         string              `json:"path"`
+	Notes        []plimsoll.FileNote `json:"notes"`
+	Owner        string              `json:"owner"`
+	Layer        int                 `json:"layer"`
+	Mode         string              `json:"mode"` // octal, with set-uid, set-gid and sticky
+	Capabilities string              `json:"capabilities"`
+	Kind         plimsoll.FileKind   `json:"kind"`
+	Size         int64               `json:"size"`
+	SHA256       string              `json:"sha256"`
+}
+
+// Secret is one secret, without its value.
+type Secret struct {
+	Rule        string `json:"rule"`
+	Path        string `json:"path"`
+	Line        int    `json:"line"` // 0: in the configuration
+	Layer       int    `json:"layer"`
+	Last4       string `json:"last4"`
+	Fingerprint string `json:"fingerprint"`
+	Hidden      bool   `json:"hidden"`
+	HiddenIn    int    `json:"hidden_in,omitempty"` // index of the layer that removed it, which is never the lowest
 }
 
 // NotApplicable stands for the verdict of what is no image at all.
@@ -134,9 +170,9 @@ func imageOf(v *posture.View, r *posture.Row, host func(string) string) (Image, 
 		ref.Digest = ""
 	}
 	out := Image{
-		Reference: ref.String(), Digest: r.Digest, Platform: r.Platform.String(), Verdict: string(r.Verdict.State),
+		Base: []Base{}, Reference: ref.String(), Digest: r.Digest, Platform: r.Platform.String(), Verdict: string(r.Verdict.State),
 		Violations: some(r.Verdict.Violations), Reasons: some(r.Verdict.Reasons), Read: r.Read, Known: r.Known,
-		Base: []Base{}, Packages: []Package{}, Findings: []plimsoll.Finding{},
+		Packages: []Package{}, Hidden: []HiddenPackage{}, Files: []File{}, Secrets: []Secret{}, Findings: []plimsoll.Finding{},
 	}
 	if out.Verdict == "" {
 		out.Verdict = NotApplicable
@@ -147,31 +183,63 @@ func imageOf(v *posture.View, r *posture.Row, host func(string) string) (Image, 
 	if out.Known == nil {
 		out.Known = map[string]plimsoll.Knowledge{}
 	}
+	for _, b := range v.BasesOf(r) {
+		at := b.Name().Reference
+		digest := at.Digest
+		at.Registry = host(at.Registry)
+		if at.Tag != "" {
+			at.Digest = ""
+		}
+		out.Base = append(out.Base, Base{at.String(), digest, b.Layers})
+	}
 	for _, f := range v.Findings(r) {
 		f.Aliases, f.Matched = some(f.Aliases), some(f.Matched)
 		out.Findings = append(out.Findings, f)
 	}
-	return out, out.addPackages(v, r)
+	return out, out.addInventory(v, r)
 }
 
-// addPackages reads the inventory. A row that has packages whose inventory cannot be read is an error: an empty list would
+// addInventory reads the inventory. A row that has packages whose inventory cannot be read is an error: an empty list would
 // look like an empty image.
-func (out *Image) addPackages(v *posture.View, r *posture.Row) error {
+func (out *Image) addInventory(v *posture.View, r *posture.Row) error {
 	im, ok := v.Image(r.Digest)
-	if !ok && r.Packages > 0 {
+	if !ok && (r.Packages > 0 || r.Content != plimsoll.Content{}) {
 		return fmt.Errorf("scan document: image %s: %w: its inventory cannot be read from the bucket", r.Digest, plimsoll.ErrUnavailable)
 	}
 	if !ok {
 		return nil
 	}
 	for _, p := range im.Inventory.Packages {
-		out.Packages = append(out.Packages, Package{p.PURL, p.Name, p.Version, p.Source, p.Ecosystem, p.Layer, p.Path})
+		out.Packages = append(out.Packages, packageAt(p))
 	}
-	slices.SortFunc(out.Packages, func(a, b Package) int {
-		return cmp.Or(cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
-			cmp.Compare(a.Path, b.Path), cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.Layer, b.Layer))
-	})
+	slices.SortFunc(out.Packages, comparePackages)
+	out.addContent(im.Inventory)
 	return nil
+}
+
+// addContent takes what stands beside the packages, each in the order that its list has everywhere.
+func (out *Image) addContent(inv plimsoll.Inventory) {
+	for _, p := range inv.Hidden {
+		out.Hidden = append(out.Hidden, HiddenPackage{packageAt(p), p.HiddenIn})
+	}
+	slices.SortFunc(out.Hidden, func(a, b HiddenPackage) int {
+		return cmp.Or(comparePackages(a.Package, b.Package), cmp.Compare(a.HiddenIn, b.HiddenIn))
+	})
+	for f := range list.FilesOf(inv, "", "").All() {
+		out.Files = append(out.Files, File{f.Path, some(f.Notes), f.Owner, f.Layer, list.Mode(f), f.Capabilities, f.Kind, f.Size, f.SHA256})
+	}
+	for s := range list.SecretsOf(inv, "", "").All() {
+		out.Secrets = append(out.Secrets, Secret{s.Rule, s.Path, s.Line, s.Layer, s.Last4, s.Fingerprint, s.Hidden, s.HiddenIn})
+	}
+}
+
+func packageAt(p plimsoll.Package) Package {
+	return Package{p.PURL, p.Name, p.Version, p.Source, p.Ecosystem, p.Layer, p.Path}
+}
+
+func comparePackages(a, b Package) int {
+	return cmp.Or(cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
+		cmp.Compare(a.Path, b.Path), cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.Layer, b.Layer))
 }
 
 // some makes an absent slice an empty one, so that JSON says [] and never null.

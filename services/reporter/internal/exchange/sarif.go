@@ -10,14 +10,15 @@ import (
 	"github.com/plimsoll/plimsoll"
 )
 
-// WriteSARIF writes findings as SARIF 2.1.0 (OASIS): one run, a rule an advisory, a result a place. Coverage that is short
+// WriteSARIF writes findings as SARIF 2.1.0 (OASIS): one run, a rule an advisory, a result a place. Secrets, altered files and
+// foreign ones are results too, by the rules "secret/<what found it>", "file/altered" and "file/unowned-set-uid". Coverage that is short
 // becomes a notification of the run and execution is then not successful: an empty list of results must not read as clean.
 func WriteSARIF(w io.Writer, d Document) error {
 	driver := sarif.NewToolComponent().WithName(d.Tool.Name).WithVersion(d.Tool.Version)
 	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(driver))
 	invocation := sarif.NewInvocation()
 	whole := true
-	rules := map[string]int{}
+	rules := sarifRules{driver, map[string]int{}}
 	for im, err := range d.Images {
 		if err != nil {
 			return err
@@ -27,11 +28,10 @@ func WriteSARIF(w io.Writer, d Document) error {
 			invocation.AddToolExecutionNotification(sarif.NewNotification().WithLevel("warning").WithMessage(sarif.NewTextMessage(text)))
 		}
 		for _, f := range im.Findings {
-			if _, ok := rules[f.ID]; !ok {
-				rules[f.ID] = len(rules)
-				driver.AddRule(sarif.NewRule(f.ID))
-			}
-			run.AddResult(resultOf(im, f, rules[f.ID]))
+			run.AddResult(resultOf(im, f, rules.index(f.ID, "")))
+		}
+		for _, x := range contentOf(im) {
+			run.AddResult(x.result(im, rules.index(x.rule, x.about)))
 		}
 	}
 	run.AddInvocation(invocation.WithExecutionSuccessful(whole))
@@ -44,6 +44,27 @@ func WriteSARIF(w io.Writer, d Document) error {
 		return fmt.Errorf("sarif: %w", err)
 	}
 	return nil
+}
+
+// sarifRules numbers the rules of a run as they are met.
+type sarifRules struct {
+	driver *sarif.ToolComponent
+	known  map[string]int
+}
+
+// index is a rule's number; about is its description, empty for an advisory, whose id says it.
+func (r sarifRules) index(id, about string) int {
+	i, ok := r.known[id]
+	if !ok {
+		i = len(r.known)
+		r.known[id] = i
+		rule := sarif.NewRule(id)
+		if about != "" {
+			rule.WithShortDescription(sarif.NewMultiformatMessageString().WithText(about))
+		}
+		r.driver.AddRule(rule)
+	}
+	return i
 }
 
 func resultOf(im Image, f plimsoll.Finding, rule int) *sarif.Result {

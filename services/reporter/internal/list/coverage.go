@@ -1,6 +1,7 @@
 package list
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +39,24 @@ func GapFilter(g Gap) Filter {
 	return Filter{}.With("scope", ScopeStored).With("registry", g.Registry).With("cause", g.Cause)
 }
 
+// Unowned is one repository with images whose owner is not known.
+type Unowned struct {
+	Registry   string `json:"registry"`
+	Repository string `json:"repository"`
+	Images     int    `json:"images"`
+}
+
+// WithoutOwner are the repositories of a registry (of all when it is empty) with images whose owner is not known, most images
+// first. Where nobody configured owners there are none.
+func WithoutOwner(v *posture.View, registry string) (out []Unowned) {
+	for _, u := range v.Unowned() {
+		if registry == "" || u.Registry == registry {
+			out = append(out, Unowned(u))
+		}
+	}
+	return out
+}
+
 // causeDigits is how many hexadecimal digits name a cause: 48 bits for a few hundred causes.
 const causeDigits = 12
 
@@ -56,15 +75,28 @@ const (
 	FeedFailed FeedState = "failed" // could not be read now; the last good data is used
 )
 
-// Feed is one ecosystem's part of the generation as pages and the API show it.
+// FeedKind is what a feed speaks of.
+type FeedKind string
+
+// The kinds of feed.
+const (
+	FeedAdvisories   FeedKind = "advisories"   // one ecosystem's
+	FeedExploitation FeedKind = "exploitation" // who exploits what, and how likely that is
+	FeedOwn          FeedKind = "own"          // this organisation's own records
+)
+
+// Feed is one part of the generation as pages and the API show it.
 type Feed struct {
-	Ecosystem string    `json:"ecosystem"`
+	Ecosystem string    `json:"ecosystem"` // its name, where it is no ecosystem's
+	Kind      FeedKind  `json:"kind"`
 	State     FeedState `json:"state"`
 	Records   int       `json:"records"`
 	Withdrawn int       `json:"withdrawn"`
 	Skipped   int       `json:"skipped"`
 	Newest    time.Time `json:"newest,omitzero"`
+	Changed   time.Time `json:"changed,omitzero"` // since when its records are what they are
 	Checked   time.Time `json:"checked"`
+	Limit     string    `json:"limit"` // it is stale when it was not checked for longer, as 48h
 	Error     string    `json:"error"`
 	Images    int       `json:"images"` // stored images that hold packages of this ecosystem
 }
@@ -78,14 +110,26 @@ func Feeds(v *posture.View, now time.Time, staleAfter time.Duration) []Feed {
 		}
 	}
 	out := []Feed{}
-	for _, x := range v.Generation().Feeds {
+	add := func(kind FeedKind, x plimsoll.Feed) {
 		out = append(out, Feed{
-			Ecosystem: x.Ecosystem, State: feedState(x, now, staleAfter), Records: x.Records, Withdrawn: x.Withdrawn,
-			Skipped: x.Skipped, Newest: x.Newest, Checked: x.Checked, Error: x.Error, Images: users[x.Ecosystem],
+			Ecosystem: x.Ecosystem, Kind: kind, State: feedState(x, now, staleAfter), Records: x.Records, Withdrawn: x.Withdrawn,
+			Skipped: x.Skipped, Newest: x.Newest, Changed: x.Since, Checked: x.Checked, Limit: hours(staleAfter), Error: x.Error, Images: users[x.Ecosystem],
 		})
+	}
+	g := v.Generation()
+	for _, x := range g.Feeds {
+		add(FeedAdvisories, x)
+	}
+	for _, x := range g.Enrichment {
+		add(FeedExploitation, x)
+	}
+	if g.Own.Pack != "" || g.Own.Error != "" {
+		add(FeedOwn, g.Own)
 	}
 	return out
 }
+
+func hours(d time.Duration) string { return strconv.FormatFloat(d.Hours(), 'f', -1, 64) + "h" }
 
 func feedState(x plimsoll.Feed, now time.Time, staleAfter time.Duration) FeedState {
 	switch {

@@ -35,6 +35,7 @@ const (
 type Filter struct {
 	values url.Values
 	now    time.Time
+	also   func(*plimsoll.Finding) bool // a condition on findings that no parameter says; nil: none
 }
 
 // Parse reads a query. Parameters named in other are left alone (a list's own paging); any other unknown parameter or word
@@ -151,17 +152,51 @@ func (f Filter) Rows(v *posture.View) []*posture.Row {
 	return out
 }
 
+// conditions are a filter's, compiled for a view, but for those on a finding itself (see [Filter.finding]).
+type conditions struct {
+	row    func(*posture.Row) bool
+	narrow func(*posture.Row, findings) findings // which of a row's findings: how long they stand, and where; nil: all
+}
+
+func (f Filter) conditions(v *posture.View) conditions {
+	row, stands := f.row(), f.stands(v)
+	c := conditions{row: func(r *posture.Row) bool { return row(r) && (stands == nil || stands(r)) }}
+	timed, inLink, layers := f.timed(v), f.within(v), f.values["layer"]
+	if timed == nil && inLink == nil && layers == nil {
+		return c
+	}
+	c.narrow = func(r *posture.Row, found findings) findings {
+		if timed != nil {
+			found = timed(r, found)
+		}
+		if inLink != nil {
+			found = only(found, inLink(r))
+		}
+		if layers != nil {
+			found = within(found, layers)
+		}
+		return found
+	}
+	return c
+}
+
 // match gives the rows that the filter wants, and for each those of its findings that it wants, one by one.
-func (f Filter) match(v *posture.View) iter.Seq2[*posture.Row, iter.Seq2[*plimsoll.Finding, posture.Spot]] {
-	wanted, finding := f.row(), f.finding()
-	return func(yield func(*posture.Row, iter.Seq2[*plimsoll.Finding, posture.Spot]) bool) {
+func (f Filter) match(v *posture.View) iter.Seq2[*posture.Row, findings] {
+	c := f.conditions(v)
+	wanted, each := c.row, v.Each
+	if finding := f.finding(); finding != nil {
+		having := v.Having(finding)
+		each = having.Each
+		wanted = func(r *posture.Row) bool { return c.row(r) && having.In(r) }
+	}
+	return func(yield func(*posture.Row, findings) bool) {
 		for _, r := range v.Rows() {
 			if !wanted(r) {
 				continue
 			}
-			found := v.Each(r)
-			if finding != nil {
-				if found = only(found, finding); empty(found) {
+			found := each(r)
+			if c.narrow != nil {
+				if found = c.narrow(r, found); empty(found) {
 					continue
 				}
 			}
@@ -172,17 +207,18 @@ func (f Filter) match(v *posture.View) iter.Seq2[*posture.Row, iter.Seq2[*plimso
 	}
 }
 
-func only(all iter.Seq2[*plimsoll.Finding, posture.Spot], wanted condition) iter.Seq2[*plimsoll.Finding, posture.Spot] {
+// within are the findings that stand in some layers.
+func within(all findings, layers []string) findings {
 	return func(yield func(*plimsoll.Finding, posture.Spot) bool) {
 		for x, at := range all {
-			if wanted(x, at) && !yield(x, at) {
+			if slices.Contains(layers, strconv.Itoa(at.Layer)) && !yield(x, at) {
 				return
 			}
 		}
 	}
 }
 
-func empty(all iter.Seq2[*plimsoll.Finding, posture.Spot]) bool {
+func empty(all findings) bool {
 	for range all {
 		return false
 	}
@@ -214,35 +250,74 @@ func (f Filter) row() func(*posture.Row) bool {
 	}
 }
 
-// condition is a condition on a finding at its spot.
-type condition func(*plimsoll.Finding, posture.Spot) bool
-
-// finding compiles the conditions on a finding; nil when there are none. What a shared finding itself answers is asked once:
-// images hold the same few thousand.
-func (f Filter) finding() condition {
-	var all []condition
+// finding compiles the conditions on a finding itself; nil when there are none.
+func (f Filter) finding() func(*plimsoll.Finding) bool {
+	var all []func(*plimsoll.Finding) bool
 	for name, values := range f.values {
 		if cond := params[name].finding; cond != nil {
-			all = append(all, func(x *plimsoll.Finding, at posture.Spot) bool {
+			all = append(all, func(x *plimsoll.Finding) bool {
 				return slices.ContainsFunc(values, func(v string) bool { return cond(x, v) })
 			})
 		}
 	}
-	if all == nil && f.values.Get("layer") == "" {
+	if f.also != nil {
+		all = append(all, f.also)
+	}
+	if all == nil {
 		return nil
 	}
-	answers := map[*plimsoll.Finding]bool{}
-	layers := f.values["layer"]
-	return func(x *plimsoll.Finding, at posture.Spot) bool {
-		if layers != nil && !slices.Contains(layers, strconv.Itoa(at.Layer)) {
-			return false
+	return func(x *plimsoll.Finding) bool {
+		for _, cond := range all {
+			if !cond(x) {
+				return false
+			}
 		}
-		yes, asked := answers[x]
-		if !asked {
-			yes = !slices.ContainsFunc(all, func(c condition) bool { return !c(x, at) })
-			answers[x] = yes
+		return true
+	}
+}
+
+// at is the time that relative conditions count from: the view's own where none was given.
+func (f Filter) at(v *posture.View) time.Time {
+	if f.now.IsZero() {
+		return v.At()
+	}
+	return f.now
+}
+
+// findings are findings of a row, each with its spot.
+type findings = iter.Seq2[*plimsoll.Finding, posture.Spot]
+
+// timed compiles the conditions on a finding in its repository: how long it has stood, and whether that is too long. It gives
+// nil when there are none.
+func (f Filter) timed(v *posture.View) func(*posture.Row, findings) findings {
+	overdue, detected := f.values.Get("overdue") != "", f.values["detected"]
+	if !overdue && detected == nil {
+		return nil
+	}
+	now, days := f.at(v), 0
+	for _, text := range detected {
+		n, _ := strconv.Atoi(strings.TrimSuffix(text, "d")) // Parse has looked at it
+		days = max(days, n)
+	}
+	wanted := func(r *posture.Row, x *plimsoll.Finding) bool {
+		if overdue {
+			if d, ok := v.Due(r, x, now); !ok || !d.Overdue {
+				return false
+			}
 		}
-		return yes
+		return days == 0 || now.Sub(v.First(r, x)) <= time.Duration(days)*24*time.Hour
+	}
+	return func(r *posture.Row, all findings) findings {
+		return func(yield func(*plimsoll.Finding, posture.Spot) bool) {
+			if n, _ := v.Overdue(r, now); overdue && n == 0 {
+				return
+			}
+			for x, at := range all {
+				if wanted(r, x) && !yield(x, at) {
+					return
+				}
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
@@ -38,14 +39,14 @@ type Unique struct {
 // Uniques is the list of findings, one row an advisory and package.
 func Uniques(v *posture.View, f Filter) Ordered[Unique] {
 	all := map[pair]*Unique{}
-	by := grouping[Unique]{find: func(x *plimsoll.Finding, _ posture.Spot) *Unique {
+	by := groupBy(v, func(x *plimsoll.Finding, _ posture.Spot) *Unique {
 		k := pair{x.ID, x.Package}
 		if all[k] == nil {
 			all[k] = &Unique{ID: x.ID, Package: x.Package, Severity: x.Severity, Ecosystems: []string{}, Fixed: []string{}}
 		}
 		all[k].learn(x)
 		return all[k]
-	}}
+	})
 	for r, found := range f.match(v) {
 		for x, at := range found {
 			u, first := by.of(r, x, at)
@@ -90,14 +91,27 @@ type Finding struct {
 	Reference string          `json:"reference"`
 	Digest    plimsoll.Digest `json:"digest"`
 	Platform  string          `json:"platform"`
+	First     time.Time       `json:"first_detected,omitzero"`   // in this repository, by any digest
+	Deadline  time.Time       `json:"deadline,omitzero"`         // absent where the policy sets none
+	From      string          `json:"deadline_from,omitempty"`   // the date that the deadline counts from
+	Wanted    string          `json:"deadline_wanted,omitempty"` // the one that the policy asks for, where its date is not known
+	Overdue   bool            `json:"overdue"`
+	Over      int             `json:"days_over"`
 }
 
 // FindingOf is p as the API writes it.
 func FindingOf(p posture.Place) Finding {
 	x := p.Finding
 	x.Aliases, x.Matched = some(x.Aliases), some(x.Matched)
-	return Finding{
+	out := Finding{
 		Finding: x, Package: x.Package, Version: x.Version, Ecosystem: x.Ecosystem, Source: x.Source,
-		Reference: Name(p.Row), Digest: p.Row.Digest, Platform: p.Row.Platform.String(),
+		Reference: Name(p.Row), Digest: p.Row.Digest, Platform: p.Row.Platform.String(), First: p.First,
 	}
+	if d := p.Due; d != nil {
+		out.Deadline, out.From, out.Overdue, out.Over = d.At, string(d.From), d.Overdue, d.Over
+		if d.Wanted != d.From {
+			out.Wanted = string(d.Wanted)
+		}
+	}
+	return out
 }

@@ -26,13 +26,13 @@ type Fix struct {
 func Fixes(v *posture.View, f Filter, n int) []Fix {
 	type key struct{ pkg, eco string }
 	all := map[key]*Fix{}
-	by := grouping[Fix]{find: func(x *plimsoll.Finding, at posture.Spot) *Fix {
+	by := groupBy(v, func(x *plimsoll.Finding, at posture.Spot) *Fix {
 		k := key{x.Package, x.Ecosystem}
 		if all[k] == nil {
 			all[k] = &Fix{Package: x.Package, Ecosystem: x.Ecosystem, Version: x.Version, Path: at.Path}
 		}
 		return all[k]
-	}}
+	})
 	for r, found := range f.With("fixable", "yes").match(v) {
 		for x, at := range found {
 			fix, first := by.of(r, x, at)

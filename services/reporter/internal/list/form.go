@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,9 +84,15 @@ var ImageColumns = []Column[*posture.Row]{
 	{"medium", severityCell(plimsoll.SeverityMedium)},
 	{"low", severityCell(plimsoll.SeverityLow)},
 	{"not rated", severityCell(plimsoll.SeverityNotRated)},
-	{"findings", read(func(r *posture.Row) int { return r.Findings })},
-	{"fixable", read(func(r *posture.Row) int { return r.Fixable })},
+	{"findings", found(func(r *posture.Row) int { return r.Findings })},
+	{"fixable", found(func(r *posture.Row) int { return r.Fixable })},
 	{"packages", read(func(r *posture.Row) int { return r.Packages })},
+	{"secrets", analyzed(plimsoll.AnalyzerSecrets, func(c plimsoll.Content) int { return c.Secrets })},
+	{"hidden secrets", analyzed(plimsoll.AnalyzerSecrets, func(c plimsoll.Content) int { return c.HiddenSecrets })},
+	{"altered files", analyzed(plimsoll.AnalyzerFiles, func(c plimsoll.Content) int { return c.AlteredFiles })},
+	{"unowned set-uid", analyzed(plimsoll.AnalyzerFiles, func(c plimsoll.Content) int { return c.UnownedSetUID })},
+	{"removed packages", analyzed(plimsoll.AnalyzerPackages, func(c plimsoll.Content) int { return c.Removed })},
+	{"owner", func(r *posture.Row) string { return r.Owner }},
 	{"active", func(r *posture.Row) string { return strconv.FormatBool(r.Active) }},
 	{"moved", func(r *posture.Row) string { return stamp(r.Moved) }},
 }
@@ -95,8 +102,22 @@ var ImageColumns = []Column[*posture.Row]{
 func Unread(r *posture.Row) bool { return r.Coverage.Short() && r.Layers == 0 }
 
 func severityCell(s plimsoll.Severity) func(*posture.Row) string {
-	return read(func(r *posture.Row) int { return r.Counts[s] })
+	return found(func(r *posture.Row) int { return r.Counts[s] })
 }
+
+// found writes a count of findings. None found is no zero where something was not read or has no advisories.
+func found(n func(*posture.Row) int) func(*posture.Row) string {
+	whole := read(n)
+	return func(r *posture.Row) string {
+		if n(r) == 0 && Unsure(r) != "" && !Unread(r) {
+			return "not known"
+		}
+		return whole(r)
+	}
+}
+
+// Unsure says why no findings of a row do not mean that there are none; empty when they do.
+func Unsure(r *posture.Row) string { return plimsoll.Unsure(r.Coverage, r.Known) }
 
 // read writes a count, or why there is none: an image that was not read never shows a zero.
 func read(n func(*posture.Row) int) func(*posture.Row) string {
@@ -108,6 +129,24 @@ func read(n func(*posture.Row) int) func(*posture.Row) string {
 			return "n/a"
 		}
 		return count(n(r))
+	}
+}
+
+// analyzed writes a count of one analyser, or why there is none: what it did not look at has no zero, and neither has what it
+// read in part.
+func analyzed(analyzer string, n func(plimsoll.Content) int) func(*posture.Row) string {
+	whole := read(func(r *posture.Row) int { return n(r.Content) })
+	return func(r *posture.Row) string {
+		c, ok := r.Analyzed(analyzer)
+		switch {
+		case Unread(r) || r.Coverage.State == plimsoll.ReadNotApplicable:
+			return whole(r)
+		case !ok:
+			return "not analysed"
+		case n(r.Content) == 0 && c.Short():
+			return "not known"
+		}
+		return whole(r)
 	}
 }
 
@@ -128,6 +167,30 @@ var PlaceColumns = []Column[posture.Place]{
 	{"layer", func(p posture.Place) string { return count(p.Finding.Layer) }},
 	{"path", func(p posture.Place) string { return p.Finding.Path }},
 	{"status", func(p posture.Place) string { return p.Finding.Status }},
+	{"first detected", func(p posture.Place) string { return stamp(p.First) }},
+	{"deadline", func(p posture.Place) string { return dated(p.Due, func(d *posture.Due) string { return stamp(d.At) }) }},
+	{"deadline from", func(p posture.Place) string {
+		return dated(p.Due, func(d *posture.Due) string { return string(d.From) })
+	}},
+	{"overdue", func(p posture.Place) string {
+		return dated(p.Due, func(d *posture.Due) string { return strconv.FormatBool(d.Overdue) })
+	}},
+	{"days over", func(p posture.Place) string {
+		return dated(p.Due, func(d *posture.Due) string { return count(d.Over) })
+	}},
+}
+
+// dated writes a part of a deadline; empty where there is none.
+func dated(d *posture.Due, text func(*posture.Due) string) string {
+	if d == nil {
+		return ""
+	}
+	return text(d)
+}
+
+// OverdueColumn is the column of the images list that needs the view.
+func OverdueColumn(v *posture.View, now time.Time) Column[*posture.Row] {
+	return Column[*posture.Row]{"overdue", read(func(r *posture.Row) int { n, _ := v.Overdue(r, now); return n })}
 }
 
 // UniqueColumns are the columns of the findings list grouped by advisory and package.
@@ -166,6 +229,7 @@ var RepositoryColumns = []Column[Repository]{
 	{"critical", func(r Repository) string { return count(r.Critical) }},
 	{"high", func(r Repository) string { return count(r.High) }},
 	{"fixable", func(r Repository) string { return count(r.Fixable) }},
+	{"images with a secret", func(r Repository) string { return count(r.Secret) }},
 	{"moved", func(r Repository) string { return stamp(r.Moved) }},
 }
 
@@ -184,12 +248,15 @@ var GapColumns = []Column[Gap]{
 // FeedColumns are the columns of the feeds list.
 var FeedColumns = []Column[Feed]{
 	{"ecosystem", func(f Feed) string { return f.Ecosystem }},
+	{"kind", func(f Feed) string { return string(f.Kind) }},
 	{"state", func(f Feed) string { return string(f.State) }},
 	{"records", func(f Feed) string { return count(f.Records) }},
 	{"withdrawn", func(f Feed) string { return count(f.Withdrawn) }},
 	{"skipped", func(f Feed) string { return count(f.Skipped) }},
 	{"newest", func(f Feed) string { return stamp(f.Newest) }},
+	{"changed", func(f Feed) string { return stamp(f.Changed) }},
 	{"checked", func(f Feed) string { return stamp(f.Checked) }},
+	{"limit", func(f Feed) string { return f.Limit }},
 	{"images", func(f Feed) string { return count(f.Images) }},
 	{"error", func(f Feed) string { return f.Error }},
 }
@@ -203,4 +270,42 @@ var PackageColumns = []Column[plimsoll.Package]{
 	{"purl", func(p plimsoll.Package) string { return p.PURL }},
 	{"layer", func(p plimsoll.Package) string { return count(p.Layer) }},
 	{"path", func(p plimsoll.Package) string { return p.Path }},
+}
+
+// SecretColumns are the columns of an image's secrets.
+var SecretColumns = []Column[plimsoll.Secret]{
+	{"rule", func(s plimsoll.Secret) string { return s.Rule }},
+	{"path", func(s plimsoll.Secret) string { return s.Path }},
+	{"line", func(s plimsoll.Secret) string { return count(s.Line) }},
+	{"last four", func(s plimsoll.Secret) string { return s.Last4 }},
+	{"fingerprint", func(s plimsoll.Secret) string { return s.Fingerprint }},
+	{"layer", func(s plimsoll.Secret) string { return count(s.Layer) }},
+	{"hidden", func(s plimsoll.Secret) string { return strconv.FormatBool(s.Hidden) }},
+	{"hidden in", func(s plimsoll.Secret) string { return hiddenIn(s.Hidden, s.HiddenIn) }},
+}
+
+// FileColumns are the columns of an image's files.
+var FileColumns = []Column[plimsoll.File]{
+	{"notes", Notes},
+	{"path", func(f plimsoll.File) string { return f.Path }},
+	{"owner", func(f plimsoll.File) string { return f.Owner }},
+	{"mode", Mode},
+	{"capabilities", func(f plimsoll.File) string { return f.Capabilities }},
+	{"kind", func(f plimsoll.File) string { return string(f.Kind) }},
+	{"size", func(f plimsoll.File) string { return strconv.FormatInt(f.Size, 10) }},
+	{"sha256", func(f plimsoll.File) string { return f.SHA256 }},
+	{"layer", func(f plimsoll.File) string { return count(f.Layer) }},
+}
+
+// RemovedColumns are the columns of the packages that a layer removed.
+var RemovedColumns = append(slices.Clip(PackageColumns), Column[plimsoll.Package]{
+	"hidden in", func(p plimsoll.Package) string { return count(p.HiddenIn) },
+})
+
+// hiddenIn is a layer's index; empty where nothing is hidden.
+func hiddenIn(hidden bool, layer int) string {
+	if !hidden {
+		return ""
+	}
+	return count(layer)
 }

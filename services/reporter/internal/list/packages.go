@@ -1,16 +1,16 @@
 package list
 
-import (
-	"strconv"
-
-	"github.com/plimsoll/plimsoll"
-)
+import "github.com/plimsoll/plimsoll"
 
 // PackagesOf are the packages of an inventory that a layer brought; all of them when layer is empty.
 func PackagesOf(inv plimsoll.Inventory, layer string) Ordered[plimsoll.Package] {
+	return packagesIn(inv.Packages, layer)
+}
+
+func packagesIn(all []plimsoll.Package, layer string) Ordered[plimsoll.Package] {
 	var out []plimsoll.Package
-	for _, p := range inv.Packages {
-		if layer == "" || strconv.Itoa(p.Layer) == layer {
+	for _, p := range all {
+		if inLayer(p.Layer, layer) {
 			out = append(out, p)
 		}
 	}

@@ -2,6 +2,7 @@ package list
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"slices"
@@ -52,12 +53,39 @@ func (o Ordered[T]) Len() int { return len(o.Rows) }
 // All gives every row.
 func (o Ordered[T]) All() iter.Seq[T] { return slices.Values(o.Rows) }
 
-func decodeCursor(cursor string) (string, error) {
-	key, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return "", fmt.Errorf("cursor %.20q: %w: take it from the page before", cursor, plimsoll.ErrInvalid)
+// encodeCursor makes an opaque text of the parts of a key.
+func encodeCursor(parts ...string) string {
+	var b []byte
+	for _, p := range parts {
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = append(b, p...)
 	}
-	return string(key), nil
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// decodeCursor gives the n parts of a key back.
+func decodeCursor(cursor string, n int) ([]string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return nil, badCursor(cursor)
+	}
+	parts := make([]string, 0, n)
+	for range n {
+		size, used := binary.Uvarint(b)
+		if used <= 0 || size > uint64(len(b)-used) {
+			return nil, badCursor(cursor)
+		}
+		parts = append(parts, string(b[used:used+int(size)]))
+		b = b[used+int(size):]
+	}
+	if len(b) > 0 {
+		return nil, badCursor(cursor)
+	}
+	return parts, nil
+}
+
+func badCursor(cursor string) error {
+	return fmt.Errorf("cursor %.20q: %w: take it from the page before", cursor, plimsoll.ErrInvalid)
 }
 
 // Page is one page of a list. First counts from 1; Next is empty on the last page.
@@ -73,13 +101,13 @@ func (p Page[T]) Last() int { return p.First + len(p.Rows) - 1 }
 
 // Page is the page of at most n rows after cursor; the first page's cursor is empty.
 func (o Ordered[T]) Page(cursor string, n int) (Page[T], error) {
-	after, err := decodeCursor(cursor)
-	if err != nil {
-		return Page[T]{}, err
-	}
 	from := 0
 	if cursor != "" {
-		i, found := slices.BinarySearch(o.keys, after)
+		after, err := decodeCursor(cursor, 1)
+		if err != nil {
+			return Page[T]{}, err
+		}
+		i, found := slices.BinarySearch(o.keys, after[0])
 		if from = i; found {
 			from++
 		}
@@ -87,7 +115,7 @@ func (o Ordered[T]) Page(cursor string, n int) (Page[T], error) {
 	to := min(from+n, len(o.Rows))
 	p := Page[T]{Rows: o.Rows[from:to], Total: len(o.Rows), First: from + 1}
 	if to < len(o.Rows) {
-		p.Next = base64.RawURLEncoding.EncodeToString([]byte(o.keys[to-1]))
+		p.Next = encodeCursor(o.keys[to-1])
 	}
 	return p, nil
 }

@@ -43,6 +43,8 @@ var params = map[string]param{
 		return string(r.Digest) == v || string(r.Reference.Digest) == v
 	}},
 	"behind": {words: []string{"yes", "no"}, row: func(r *posture.Row, v string, _ time.Time) bool { return (r.Behind != "") == (v == "yes") }},
+	"owner":  {row: func(r *posture.Row, v string, _ time.Time) bool { return r.Owner == v }},
+	"owned":  {words: []string{"yes", "no"}, row: func(r *posture.Row, v string, _ time.Time) bool { return (r.Owner != "") == (v == "yes") }},
 	"moved":  {check: isDays, want: "a number of days, as in 7d", row: rowMoved},
 	"known":  {words: []string{"current", "stale", "none"}, row: rowKnown},
 	"holds": {want: "an ecosystem", row: func(r *posture.Row, v string, _ time.Time) bool {
@@ -52,7 +54,9 @@ var params = map[string]param{
 	"family": {want: "an ecosystem without its release", row: func(r *posture.Row, v string, _ time.Time) bool {
 		return slices.Contains(families(r), v)
 	}},
-	"q": {row: func(r *posture.Row, v string, _ time.Time) bool { return rowText(r, v) }},
+	"secret": {words: []string{SecretAny, SecretVisible, SecretHidden, SecretNone, SecretUnknown}, row: rowSecret},
+	"file":   {words: []string{FileAltered, FileForeign, FileUnowned}, row: rowFile},
+	"q":      {row: func(r *posture.Row, v string, _ time.Time) bool { return rowText(r, v) }},
 
 	"severity": {words: severityWords(), finding: func(f *plimsoll.Finding, v string) bool { return string(f.Severity) == v }},
 	"fixable":  {words: []string{"yes", "no"}, finding: func(f *plimsoll.Finding, v string) bool { return (f.Fixed != "") == (v == "yes") }},
@@ -61,9 +65,14 @@ var params = map[string]param{
 	"ecosystem": {finding: func(f *plimsoll.Finding, v string) bool {
 		return f.Ecosystem == v
 	}},
-	"layer": {check: isNumber, want: "a layer's index, lowest 0"}, // of the spot where a finding stands: see finding
+	// These two are of a finding in its repository: see [Filter.timed].
+	"overdue":  {words: []string{"yes"}},
+	"detected": {check: isDays, want: "a number of days, as in 7d"},
+	"base":     {check: isDigest, want: "sha256: and 64 hexadecimal digits"}, // of the view that knows chains: see stands
+	"link":     {check: isLink, want: "own, base, or the digest of a base"},  // likewise: see within
+	"layer":    {check: isNumber, want: "a layer's index, lowest 0"},         // of the spot where a finding stands: see finding
 
-	"sort":  {words: []string{"verdict", "name", "pushed", "critical", "high", "fixable", "coverage"}},
+	"sort":  {words: []string{"verdict", "name", "pushed", "critical", "high", "fixable", "secrets", "coverage"}},
 	"group": {words: []string{"unique", "repository"}},
 }
 

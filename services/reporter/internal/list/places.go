@@ -2,143 +2,227 @@ package list
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"iter"
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
 
-// PlaceList is the list of findings, one row a place: worst first, then by advisory, package and image. There may be
-// millions, so it holds them small and makes whole ones only for the page that is shown.
+// PlaceList is the list of findings, one row a place: worst first, then by advisory, package and image. There may be many
+// millions, so it holds no place: it counts them by finding, and gathers those of the findings that a page or a part of an
+// export is about.
 type PlaceList struct {
-	places []place
+	view   *posture.View
+	filter Filter
+	runs   []run
+	total  int
+	of     []int32 // of each finding's number, its run
+}
+
+// run is the findings that nothing tells apart but where they stand.
+type run struct {
+	key    string
+	before int // places before the first of this run
+	places int
 }
 
 // place is one finding at its spot.
 type place struct {
-	row     *posture.Row
+	run     int32
+	who     rowKey
 	finding *plimsoll.Finding
 	spot    posture.Spot
-	order   int64 // of its finding, then of its row
+	nth     int // of those that nothing tells apart
 }
 
 // Places is the list of findings of a filter.
 func Places(v *posture.View, f Filter) PlaceList {
-	var all []place
-	rank := map[*plimsoll.Finding]int{}
-	for r, found := range f.match(v) {
+	l := PlaceList{view: v, filter: f, of: make([]int32, v.Distinct())}
+	counts, keys := make([]int, v.Distinct()), make([]string, v.Distinct())
+	var met []int
+	for _, found := range f.match(v) {
 		for x, at := range found {
-			all = append(all, place{row: r, finding: x, spot: at})
-			rank[x] = 0
+			if counts[at.Number] == 0 {
+				keys[at.Number] = findingKey(x)
+				met = append(met, at.Number)
+			}
+			counts[at.Number]++
 		}
 	}
-	ranked(rank)
-	rows := rowRanks(all)
-	for i := range all {
-		all[i].order = int64(rank[all[i].finding])<<32 | int64(rows[all[i].row])
-	}
-	slices.SortStableFunc(all, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.spot.Path, b.spot.Path), a.spot.Layer-b.spot.Layer)
-	})
-	return PlaceList{all}
-}
-
-// ranked numbers the distinct findings in the order of their keys.
-func ranked(all map[*plimsoll.Finding]int) {
-	order := make([]*plimsoll.Finding, 0, len(all))
-	keys := make(map[*plimsoll.Finding]string, len(all))
-	for x := range all {
-		order = append(order, x)
-		keys[x] = findingKey(x)
-	}
-	slices.SortFunc(order, func(a, b *plimsoll.Finding) int { return cmp.Compare(keys[a], keys[b]) })
-	n := 0
-	for i, x := range order { // findings that no key tells apart share a rank
-		if i > 0 && keys[x] != keys[order[i-1]] {
-			n++
+	slices.SortFunc(met, func(a, b int) int { return strings.Compare(keys[a], keys[b]) })
+	for _, n := range met {
+		if last := len(l.runs) - 1; last < 0 || l.runs[last].key != keys[n] {
+			l.runs = append(l.runs, run{key: keys[n], before: l.total})
 		}
-		all[x] = n
+		last := len(l.runs) - 1
+		l.runs[last].places += counts[n]
+		l.total += counts[n]
+		l.of[n] = int32(last) + 1
 	}
-}
-
-func rowRanks(all []place) map[*posture.Row]int {
-	out := map[*posture.Row]int{}
-	var order []*posture.Row
-	for _, p := range all {
-		if _, ok := out[p.row]; !ok {
-			out[p.row] = 0
-			order = append(order, p.row)
-		}
-	}
-	slices.SortStableFunc(order, func(a, b *posture.Row) int { return cmp.Compare(rowKey(a), rowKey(b)) })
-	for i, r := range order {
-		out[r] = i
-	}
-	return out
+	return l
 }
 
 func findingKey(x *plimsoll.Finding) string {
 	return fmt.Sprintf("%d%05d", x.Severity.Rank(), 1000-int(x.Score*10)) + x.ID + "\x00" + x.Package + "\x00" + x.Version + "\x00" + x.PURL
 }
 
-func rowKey(r *posture.Row) string {
-	return Name(r) + "\x00" + r.Platform.String() + "\x00" + string(r.Digest)
-}
-
 // Len is how many places there are.
-func (l PlaceList) Len() int { return len(l.places) }
+func (l PlaceList) Len() int { return l.total }
 
-// All gives every place.
-func (l PlaceList) All() iter.Seq[posture.Place] {
-	return func(yield func(posture.Place) bool) {
-		for _, p := range l.places {
-			if !yield(p.whole()) {
-				return
+// gather gives the places of the runs from first to before end, in no order.
+func (l PlaceList) gather(first, end int) iter.Seq[place] {
+	return func(yield func(place) bool) {
+		having := l.view.HavingNumbers(func(n int) bool { return int(l.of[n]) > first && int(l.of[n]) <= end })
+		c := l.filter.conditions(l.view)
+		for _, r := range l.view.Rows() {
+			if !c.row(r) || !having.In(r) {
+				continue
+			}
+			found := findings(having.Each(r))
+			if c.narrow != nil {
+				found = c.narrow(r, found)
+			}
+			var who rowKey
+			for x, at := range found {
+				if who.row == nil {
+					who = keyOf(r, "name")
+				}
+				if !yield(place{run: l.of[at.Number] - 1, who: who, finding: x, spot: at}) {
+					return
+				}
 			}
 		}
 	}
 }
 
-func (p place) whole() posture.Place {
-	x := *p.finding
-	x.Layer, x.Path = p.spot.Layer, p.spot.Path
-	return posture.Place{Row: p.row, Finding: x}
+func comparePlaces(a, b place) int {
+	if a.run != b.run {
+		return cmp.Compare(a.run, b.run)
+	}
+	if c := compareKeys(a.who, b.who); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.spot.Path, b.spot.Path); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.spot.Layer, b.spot.Layer), cmp.Compare(a.nth, b.nth))
 }
 
-// Page is the page of at most n places after cursor, the key of the last one seen.
+// number tells those apart that nothing else does.
+func number(sorted []place) {
+	for i := 1; i < len(sorted); i++ {
+		a, b := sorted[i-1], sorted[i]
+		if a.nth, b.nth = 0, 0; comparePlaces(a, b) == 0 {
+			sorted[i].nth = sorted[i-1].nth + 1
+		}
+	}
+}
+
+// exportBatch is how many places an export holds at once: enough that few rounds over the rows are needed, small beside the
+// rows themselves.
+const exportBatch = 200_000
+
+// All gives every place, a part at a time.
+func (l PlaceList) All() iter.Seq[posture.Place] {
+	return func(yield func(posture.Place) bool) {
+		for first := 0; first < len(l.runs); {
+			end, n := first+1, l.runs[first].places
+			for end < len(l.runs) && n+l.runs[end].places <= exportBatch {
+				n += l.runs[end].places
+				end++
+			}
+			part := slices.AppendSeq(make([]place, 0, n), l.gather(first, end))
+			slices.SortFunc(part, comparePlaces)
+			for _, p := range part {
+				if !yield(l.whole(p)) {
+					return
+				}
+			}
+			first = end
+		}
+	}
+}
+
+func (l PlaceList) whole(p place) posture.Place {
+	x := *p.finding
+	x.Layer, x.Path = p.spot.Layer, p.spot.Path
+	return l.view.Place(p.who.row, x, l.filter.at(l.view))
+}
+
+// Page is the page of at most n places after cursor, which holds what the last one seen is sorted by.
 func (l PlaceList) Page(cursor string, n int) (Page[posture.Place], error) {
-	after, err := decodeCursor(cursor)
+	after, first, err := l.parse(cursor)
 	if err != nil {
 		return Page[posture.Place]{}, err
 	}
-	from := 0
-	if cursor != "" {
-		from = sort.Search(len(l.places), func(i int) bool { return l.key(i) > after })
+	p := Page[posture.Place]{Total: l.total, First: l.total + 1}
+	if first < len(l.runs) {
+		p.First = l.runs[first].before + 1
 	}
-	to := min(from+n, len(l.places))
-	p := Page[posture.Place]{Total: len(l.places), First: from + 1}
-	for _, x := range l.places[from:to] {
-		p.Rows = append(p.Rows, x.whole())
+	end, enough := first, 0
+	for end < len(l.runs) && enough <= n {
+		if enough += l.runs[end].places; end == first && after != nil {
+			enough = 0 // how many of this one are left is not known yet
+		}
+		end++
 	}
-	if to < len(l.places) {
-		p.Next = base64.RawURLEncoding.EncodeToString([]byte(l.key(to - 1)))
+	seen := map[place]int{} // places up to the cursor's that nothing tells apart from it
+	next := newPicked(n+1, comparePlaces)
+	for x := range l.gather(first, end) {
+		if after != nil {
+			at := *after
+			at.nth = 0
+			c := comparePlaces(x, at)
+			if c == 0 {
+				x.nth = seen[at]
+				seen[at]++
+				c = cmp.Compare(x.nth, after.nth)
+			}
+			if c <= 0 {
+				p.First++
+				continue
+			}
+		}
+		next.offer(x)
+	}
+	kept := next.sorted()
+	number(kept)
+	for _, x := range kept[:min(n, len(kept))] {
+		p.Rows = append(p.Rows, l.whole(x))
+	}
+	if len(kept) > n {
+		p.Next = l.cursor(kept[n-1])
 	}
 	return p, nil
 }
 
-// key is unique: the n-th place that nothing else tells apart has n behind it.
-func (l PlaceList) key(i int) string {
-	own := func(p place) string {
-		return findingKey(p.finding) + "\x00" + rowKey(p.row) + "\x00" + p.spot.Path + "\x00" + fmt.Sprintf("%09d", p.spot.Layer)
+func (l PlaceList) cursor(p place) string {
+	return encodeCursor(l.runs[p.run].key, p.who.cursor(), p.spot.Path, strconv.Itoa(p.spot.Layer), strconv.Itoa(p.nth))
+}
+
+// parse gives the place that a cursor stands for and the first run that may hold one after it.
+func (l PlaceList) parse(cursor string) (after *place, first int, err error) {
+	if cursor == "" {
+		return nil, 0, nil
 	}
-	key, n := own(l.places[i]), 0
-	for j := i - 1; j >= 0 && own(l.places[j]) == key; j-- {
-		n++
+	parts, err := decodeCursor(cursor, 5)
+	if err != nil {
+		return nil, 0, err
 	}
-	return key + "\x00" + fmt.Sprintf("%09s", strconv.Itoa(n))
+	who, err := parseRowKey(parts[1])
+	layer, lerr := strconv.Atoi(parts[3])
+	nth, nerr := strconv.Atoi(parts[4])
+	if cmp.Or(err, lerr, nerr) != nil || parts[1] == "" {
+		return nil, 0, badCursor(cursor)
+	}
+	first = sort.Search(len(l.runs), func(i int) bool { return l.runs[i].key >= parts[0] })
+	if first == len(l.runs) || l.runs[first].key != parts[0] {
+		return nil, first, nil // that finding is gone
+	}
+	return &place{run: int32(first), who: who, spot: posture.Spot{Layer: layer, Path: parts[2]}, nth: nth}, first, nil
 }

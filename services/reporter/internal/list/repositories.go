@@ -21,6 +21,7 @@ type Repository struct {
 	Critical   int                   `json:"critical"`
 	High       int                   `json:"high"`
 	Fixable    int                   `json:"fixable"`
+	Secret     int                   `json:"secret"`         // images that hold a secret, hidden ones too
 	Moved      time.Time             `json:"moved,omitzero"` // the newest
 }
 
@@ -60,6 +61,9 @@ func (x *Repository) add(r *posture.Row, found iter.Seq2[*plimsoll.Finding, post
 	}
 	if r.Coverage.Short() {
 		x.Short++
+	}
+	if HoldsSecret(r) {
+		x.Secret++
 	}
 	switch r.Verdict.State {
 	case plimsoll.VerdictFail:

@@ -37,8 +37,12 @@ func Search(v *posture.View, text, registry string) (Found, error) {
 	}
 	var out Found
 	scope := Filter{}.With("scope", ScopeStored).With("registry", registry)
-	images := Images(v, scope.With("q", text)).Rows
-	out.ImageTotal, out.Images = len(images), images[:min(SearchLimit, len(images))]
+	images := Images(v, scope.With("q", text))
+	first, err := images.Page("", SearchLimit)
+	if err != nil {
+		return Found{}, err
+	}
+	out.ImageTotal, out.Images = images.Len(), first.Rows
 	out.Advisories = searchAdvisories(v, scope, text)
 	out.Packages = searchPackages(v, scope, text)
 	if a, ok := v.Advisory(strings.ToUpper(text)); ok && len(out.Advisories) == 0 {
@@ -49,32 +53,28 @@ func Search(v *posture.View, text, registry string) (Found, error) {
 	return out, nil
 }
 
-func searchAdvisories(v *posture.View, scope Filter, text string) (out []Advisory) {
+func searchAdvisories(v *posture.View, scope Filter, text string) []Advisory {
 	upper := strings.ToUpper(text)
 	match := func(id string) bool { return strings.Contains(strings.ToUpper(id), upper) }
-	all := Advisories(v, scope)
-	for _, a := range all.Rows {
-		if len(out) < SearchLimit && (match(a.ID) || slices.ContainsFunc(a.Aliases, match)) {
-			out = append(out, a)
-		}
-	}
-	return out
+	scope.also = func(x *plimsoll.Finding) bool { return match(x.ID) || slices.ContainsFunc(x.Aliases, match) }
+	all := Advisories(v, scope).Rows
+	return all[:min(SearchLimit, len(all))]
 }
 
 func searchPackages(v *posture.View, scope Filter, text string) []PackageHit {
 	type key struct{ pkg, eco string }
-	all, none := map[key]*PackageHit{}, &PackageHit{}
+	all := map[key]*PackageHit{}
 	lower := strings.ToLower(text)
-	by := grouping[PackageHit]{find: func(x *plimsoll.Finding, _ posture.Spot) *PackageHit {
-		if !strings.Contains(strings.ToLower(x.Package), lower) && !strings.HasPrefix(strings.ToLower(x.PURL), lower) {
-			return none
-		}
+	scope.also = func(x *plimsoll.Finding) bool {
+		return strings.Contains(strings.ToLower(x.Package), lower) || strings.HasPrefix(strings.ToLower(x.PURL), lower)
+	}
+	by := groupBy(v, func(x *plimsoll.Finding, _ posture.Spot) *PackageHit {
 		k := key{x.Package, x.Ecosystem}
 		if all[k] == nil {
 			all[k] = &PackageHit{Package: x.Package, Ecosystem: x.Ecosystem}
 		}
 		return all[k]
-	}}
+	})
 	for r, found := range scope.match(v) {
 		for x, at := range found {
 			hit, first := by.of(r, x, at)

@@ -14,63 +14,46 @@ const (
 	rangeEcosystem = "ECOSYSTEM"
 )
 
-// answer says whether a version is affected and by what it is fixed.
+// ground is why an entry says what it says; [answer.text] puts it into words.
+type ground int
+
+const (
+	nothingNamed ground = iota // neither ranges nor a list
+	unversioned                // the package's version is not known
+	undecided                  // versions that cannot be compared
+	isListed                   // in the list of versions
+	notListed                  // not in the list, and there are no ranges
+	insideRange                // from low on, and before high
+	atFix                      // at or after the fix (low)
+	beforeFirst                // before it was introduced (high)
+	afterLast                  // after the last affected version (low)
+	atLimit                    // at or after the range's limit (low)
+	otherModule                // built for another stream of a module, or for none
+)
+
+// answer says whether a version is affected, by what it is fixed, and why.
 type answer struct {
 	affected bool
 	fixed    string // the lowest fixed version above the installed one; empty when none is named
+	err      error  // why it cannot be decided; nil for nearly all
+	ground   ground
+	low      *event // the events between which the version stands; nil where there is none
+	high     *event
 }
 
-// evaluate is OSV's evaluation (https://ossf.github.io/osv-schema/#evaluation): affected when the version is listed or
-// inside one of the ranges. A version that nobody knows is affected, like osv-scanner has it: a false alarm is better than
-// silence. An error means that it cannot be decided.
-func evaluate(o Order, version string, a *plimsoll.Affected) (answer, error) {
-	if len(a.Ranges) == 0 && len(a.Versions) == 0 {
-		return answer{}, nil
-	}
-	if version == "" {
-		return answer{affected: true}, nil
-	}
-	out := answer{affected: listed(a.Versions, version)}
-	v, err := o.Parse(version)
-	if err != nil {
-		return out, unless(out.affected, err)
-	}
-	var fixes []Version
-	for _, r := range a.Ranges {
-		if r.Type != rangeSemver && r.Type != rangeEcosystem {
-			continue
-		}
-		inside, later, rerr := within(o, v, r.Events)
-		err = first(err, rerr)
-		out.affected = out.affected || inside
-		fixes = append(fixes, later...)
-	}
-	if out.affected {
-		out.fixed = lowest(fixes)
-		return out, nil
-	}
-	return out, err
+// asked is an installed version, parsed once for all records.
+type asked struct {
+	text    string
+	version Version
+	err     error
 }
 
-// unless drops an error that changes nothing.
-func unless(decided bool, err error) error {
-	if decided {
-		return nil
+func ask(o Order, text string) asked {
+	if text == "" {
+		return asked{}
 	}
-	return err
-}
-
-func first(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// listed reports whether the versions hold this one, whatever stands before it: tags are written with and without "v".
-func listed(versions []string, version string) bool {
-	bare := strings.TrimPrefix(version, "v")
-	return slices.ContainsFunc(versions, func(v string) bool { return strings.TrimPrefix(v, "v") == bare })
+	v, err := o.Parse(text)
+	return asked{text, v, err}
 }
 
 // event is one event with its version parsed; introduced "0" stands before every version.
@@ -80,44 +63,138 @@ type event struct {
 	start bool // introduced "0"
 }
 
-// within walks the events of one range in the order of their versions. later are the fixed versions above v.
-func within(o Order, v Version, events []plimsoll.Event) (inside bool, later []Version, err error) {
+// text is the version that an event names.
+func (e *event) text() string { return e.Introduced + e.Fixed + e.LastAffected + e.Limit }
+
+// line is one range: its events in the order of their versions.
+type line struct {
+	events []event
+	err    error // why they cannot be ordered
+}
+
+// compile orders the events of one range. What cannot be compared is an error of this range alone.
+func compile(o Order, events []plimsoll.Event) line {
 	sorted, err := sortEvents(o, events)
-	if err != nil {
-		return false, nil, err
+	return line{slices.Clip(cancel(sorted)), err}
+}
+
+// evaluate is OSV's evaluation (https://ossf.github.io/osv-schema/#evaluation): affected when the version is listed or
+// inside one of the ranges. A version that nobody knows is affected, like osv-scanner has it: a false alarm is better than
+// silence.
+func (e *entry) evaluate(v asked) answer {
+	if len(e.lines) == 0 && len(e.affected.Versions) == 0 {
+		return answer{ground: nothingNamed}
 	}
-	limited, below := false, false
-	for _, e := range cancel(sorted) {
+	if v.text == "" {
+		return answer{affected: true, ground: unversioned}
+	}
+	out := answer{ground: notListed}
+	if e.lists(v.text) {
+		out.affected, out.ground = true, isListed
+	}
+	if len(e.lines) == 0 {
+		return out
+	}
+	if v.err != nil {
+		if !out.affected {
+			out.ground, out.err = undecided, v.err
+		}
+		return out
+	}
+	return e.evaluateLines(out, v.version)
+}
+
+// evaluateLines adds to an answer what the ranges say.
+func (e *entry) evaluateLines(out answer, v Version) answer {
+	var err error
+	var lowest *event
+	for i := range e.lines {
+		l := &e.lines[i]
+		at, fix := l.place(v)
+		err = first(err, at.err)
+		if fix != nil && (lowest == nil || compareLoosely(fix.at, lowest.at) < 0) {
+			lowest = fix
+		}
+		switch {
+		case out.affected || at.err != nil:
+		case at.affected, out.ground == notListed, at.ground == atFix && out.ground != atFix:
+			out = at
+		}
+	}
+	switch {
+	case out.affected && lowest != nil:
+		out.fixed = lowest.at.text
+	case !out.affected && err != nil:
+		out = answer{ground: undecided, err: err}
+	}
+	return out
+}
+
+// place walks the events of one range in the order of their versions. fix is the first fixed version above v.
+func (l *line) place(v Version) (at answer, fix *event) {
+	if l.err != nil {
+		return answer{err: l.err}, nil
+	}
+	inside, limited, below := false, false, false
+	var limit *event
+	for i := range l.events {
+		e := &l.events[i]
 		order := 1
 		if !e.start && e.Limit != "*" {
+			var err error
 			if order, err = v.Compare(e.at); err != nil {
-				return false, nil, err
+				return answer{err: err}, nil
 			}
 		}
 		switch {
-		case e.Introduced != "":
-			inside = inside || order >= 0
-		case e.Fixed != "":
-			if order < 0 {
-				later = append(later, e.at)
-			}
-			inside = inside && order < 0
-		case e.LastAffected != "":
-			inside = inside && order <= 0
 		case e.Limit != "":
-			limited = true
+			limited, limit = true, e
 			below = below || order < 0 || e.Limit == "*"
+			continue
+		case e.Introduced != "" && order >= 0:
+			inside, at.low = true, e
+			continue
+		case e.Fixed != "" && order >= 0, e.LastAffected != "" && order > 0:
+			inside, at.low = false, e
+			continue
+		case e.Fixed != "" && fix == nil:
+			fix = e
+		}
+		if at.high == nil {
+			at.high = e
 		}
 	}
-	return inside && (!limited || below), later, nil
+	at.affected = inside && (!limited || below)
+	switch {
+	case at.affected:
+		at.ground = insideRange
+	case inside:
+		at.ground, at.low = atLimit, limit
+	case at.low == nil:
+		at.ground = beforeFirst
+	case at.low.Fixed != "":
+		at.ground = atFix
+	default:
+		at.ground = afterLast
+	}
+	return at, fix
 }
+
+func first(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// bare is a version without the "v" with which some tags are written.
+func bare(version string) string { return strings.TrimPrefix(version, "v") }
 
 func sortEvents(o Order, events []plimsoll.Event) ([]event, error) {
 	out := make([]event, 0, len(events))
 	for _, e := range events {
 		x := event{Event: e, start: e.Introduced == "0"}
-		text := e.Introduced + e.Fixed + e.LastAffected + e.Limit
-		if !x.start && text != "*" {
+		if text := x.text(); !x.start && text != "*" {
 			at, err := o.Parse(text)
 			if err != nil {
 				return nil, fmt.Errorf("event: %w", err)
@@ -160,14 +237,6 @@ func cancel(sorted []event) (out []event) {
 
 func opposite(a, b event) bool {
 	return !a.start && !b.start && (a.Introduced != "" && b.Fixed != "" || a.Fixed != "" && b.Introduced != "")
-}
-
-// lowest is the lowest of some versions as written; empty for none.
-func lowest(versions []Version) string {
-	if len(versions) == 0 {
-		return ""
-	}
-	return slices.MinFunc(versions, compareLoosely).text
 }
 
 // compareLoosely orders versions that were compared before; where two cannot be, they are equal.

@@ -2,6 +2,7 @@ package match
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/google/osv-scalibr/semantic"
@@ -13,60 +14,43 @@ import (
 // comparing numbers of a megabyte of digits costs seconds.
 const maxVersion = 1024
 
-// orders is the one table of how ecosystems order versions: OSV's name without release → the name by which osv-scalibr
-// knows that order. An ecosystem that is not here has no comparer: what is known of it is none. Versions are never compared
-// as strings.
-var orders = map[string]string{
-	"AlmaLinux":                    "AlmaLinux",
-	"Alpaquita":                    "Alpaquita",
-	"Alpine":                       "Alpine",
-	"Azure Linux":                  "Red Hat", // rpm; osv-scalibr does not know the ecosystem's name
-	"BellSoft Hardened Containers": "BellSoft Hardened Containers",
-	"Bioconductor":                 "Bioconductor",
-	"Bitnami":                      "Bitnami",
-	"Chainguard":                   "Chainguard",
-	"ConanCenter":                  "ConanCenter",
-	"CRAN":                         "CRAN",
-	"crates.io":                    "crates.io",
-	"Debian":                       "Debian",
-	"GHC":                          "GHC",
-	"Go":                           "Go",
-	"Hackage":                      "Hackage",
-	"Hex":                          "Hex",
-	"Julia":                        "Julia",
-	"Mageia":                       "Mageia",
-	"Maven":                        "Maven",
-	"MinimOS":                      "MinimOS",
-	"npm":                          "npm",
-	"NuGet":                        "NuGet",
-	"openEuler":                    "openEuler",
-	"openSUSE":                     "openSUSE",
-	"Packagist":                    "Packagist",
-	"Pub":                          "Pub",
-	"PyPI":                         "PyPI",
-	"Red Hat":                      "Red Hat",
-	"Rocky Linux":                  "Rocky Linux",
-	"RubyGems":                     "RubyGems",
-	"SUSE":                         "SUSE",
-	"SwiftURL":                     "SwiftURL",
-	"Ubuntu":                       "Ubuntu",
-	"Wolfi":                        "Wolfi",
-}
-
 // Order is how one ecosystem orders versions.
 type Order struct{ name string }
 
+// String says whose order it is: the package manager's name, or the ecosystem's.
+func (o Order) String() string {
+	switch o.name {
+	case apk:
+		return "apk"
+	case deb:
+		return "dpkg"
+	case rpm:
+		return "rpm"
+	case "npm", "Go", "crates.io", "Hex", "Julia", "Bitnami", "SwiftURL", "ConanCenter", "Bioconductor", "GHC":
+		return "SemVer"
+	}
+	return o.name
+}
+
 // OrderOf finds the order of an ecosystem, with or without release; false when there is none.
 func OrderOf(ecosystem string) (Order, bool) {
-	family, _, _ := strings.Cut(ecosystem, ":")
-	name, ok := orders[family]
-	return Order{name}, ok
+	e, ok := of(ecosystem)
+	return Order{e.order}, ok
 }
 
 // Version is one version that can be compared with others of its order.
 type Version struct {
 	text   string
-	parsed semantic.Version
+	parsed semantic.Version // of every order but dpkg's
+	deb    debVersion
+}
+
+// shapes are the letters that versions of an order are made of. osv-scalibr takes any text, and orders some of what lies outside in
+// circles, which would say something where nothing can be said.
+var shapes = map[string]*regexp.Regexp{
+	apk:         regexp.MustCompile(`^[0-9A-Za-z.][0-9A-Za-z._~-]*$`),
+	"Maven":     regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._+-]*$`),
+	"Packagist": regexp.MustCompile(`^([vV]?[0-9]|dev-)[0-9A-Za-z._+-]*$`),
 }
 
 // Parse reads a version. An error wraps [plimsoll.ErrInvalid]: the version cannot be compared, and what depends on it is
@@ -78,18 +62,28 @@ func (o Order) Parse(text string) (v Version, err error) {
 	if strings.TrimSpace(text) == "" {
 		return Version{}, fmt.Errorf("version %q: %w: it is empty", text, plimsoll.ErrInvalid)
 	}
+	if o.name == deb {
+		v, err := parseDeb(text)
+		return Version{text: text, deb: v}, err
+	}
+	if shape := shapes[o.name]; shape != nil && !shape.MatchString(text) {
+		return Version{}, fmt.Errorf("version %.80q: %w: %s knows no such version", text, plimsoll.ErrInvalid, o)
+	}
 	defer recovered(&err, text)
 	parsed, err := semantic.Parse(text, o.name)
 	if err != nil {
 		return Version{}, fmt.Errorf("version %.80q: %w: %w", text, plimsoll.ErrInvalid, err)
 	}
-	return Version{text, parsed}, nil
+	return Version{text: text, parsed: parsed}, nil
 }
 
 // Compare is -1, 0 or +1 as v stands before, with or after w.
 func (v Version) Compare(w Version) (order int, err error) {
 	if v.text == w.text {
 		return 0, nil
+	}
+	if v.parsed == nil || w.parsed == nil {
+		return v.deb.compare(w.deb), nil
 	}
 	defer recovered(&err, v.text)
 	order, err = v.parsed.Compare(w.parsed)

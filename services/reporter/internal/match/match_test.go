@@ -172,7 +172,7 @@ func TestEcosystems(t *testing.T) {
 func TestKnown(t *testing.T) {
 	t.Parallel()
 	m := matcher(
-		record("D-1", affected("Debian:12", "glibc", "0")), record("P-1", affected("PyPI", "x", "0")), record("O-1", affected("opam", "x", "0")),
+		record("D-1", affected("Debian:12", "glibc", "0")), record("P-1", affected("PyPI", "x", "0")), record("O-1", affected("OSS-Fuzz", "x", "0")),
 	)
 	tests := map[string]struct {
 		at   time.Time
@@ -182,7 +182,7 @@ func TestKnown(t *testing.T) {
 		"PyPI":      {now, plimsoll.KnownCurrent},
 		"Debian:13": {now, plimsoll.KnownNone},
 		"Debian":    {now, plimsoll.KnownNone},
-		"opam":      {now, plimsoll.KnownNone},
+		"OSS-Fuzz":  {now, plimsoll.KnownNone},
 		"npm":       {now, plimsoll.KnownNone},
 		"":          {now, plimsoll.KnownNone},
 	}

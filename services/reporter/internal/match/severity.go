@@ -24,9 +24,37 @@ type rating struct {
 
 var notRated = rating{severity: plimsoll.SeverityNotRated}
 
-// rate takes the first that says something: the records' own vectors, their own levels, another record of the same flaw
-// (vector, then level), the vendor's word in the summary.
+// rate is the level that a distribution gives a flaw of its own package, because it knows how the package is built and used; the
+// score is still the one of the vector. Without such a level it is what has been published.
 func (m *Matcher) rate(flaw string, own []hit) rating {
+	published := m.ratedBy(flaw, own)
+	if level, ok := vendorLevel(own); ok {
+		level.score = published.score
+		return level
+	}
+	if published.severity == plimsoll.SeverityNotRated && malicious(own) {
+		return rating{severity: plimsoll.SeverityCritical, source: "malicious package"}
+	}
+	return published
+}
+
+// vendorLevel is the worst level in the records of the distribution that a package is of.
+func vendorLevel(own []hit) (rating, bool) {
+	best, ok := rating{}, false
+	for _, h := range own {
+		if e, _ := of(h.affected.Ecosystem); !e.distribution {
+			continue
+		}
+		if word := levelWord(h.affected.Level, h.affected.Severity, h.record.Severity); word != "" {
+			best, ok = pick(best, ok, rating{severity: word, source: "own level"}), true
+		}
+	}
+	return best, ok
+}
+
+// ratedBy takes the first that says something: the records' own vectors, their own levels, another record of the same flaw
+// (vector, then level), the vendor's word in the summary.
+func (m *Matcher) ratedBy(flaw string, own []hit) rating {
 	if r, ok := ownRating(own); ok {
 		return r
 	}
@@ -59,9 +87,8 @@ func ownRating(own []hit) (rating, bool) {
 // lentRating is what other records about exactly this flaw say, whatever their ecosystem.
 func (m *Matcher) lentRating(flaw string, own []hit) (rating, bool) {
 	best, ok := rating{}, false
-	for _, id := range m.joined.records[flaw] {
-		record, has := m.index.Record(id)
-		if !has || slices.ContainsFunc(own, func(h hit) bool { return h.record.ID == id }) || len(m.joined.flaws(&record)) != 1 {
+	for _, record := range m.index.About(flaw) {
+		if slices.ContainsFunc(own, func(h hit) bool { return h.record.ID == record.ID }) || len(m.index.Flaws(record)) != 1 {
 			continue
 		}
 		for i := range max(1, len(record.Affected)) {
@@ -69,8 +96,8 @@ func (m *Matcher) lentRating(flaw string, own []hit) (rating, bool) {
 			if len(record.Affected) > 0 {
 				a = &record.Affected[i]
 			}
-			if r, has := recordRating(&record, a); has {
-				r.source = id + " " + r.source
+			if r, has := recordRating(record, a); has {
+				r.source = record.ID + " " + r.source
 				best, ok = pick(best, ok, r), true
 			}
 		}
@@ -108,17 +135,25 @@ func recordRating(record *plimsoll.Advisory, a *plimsoll.Affected) (rating, bool
 			return r, true
 		}
 	}
-	if word := severityWord(level); word != "" {
+	if word := levelWord(level, scores...); word != "" {
 		return rating{severity: word, source: "level"}, true
+	}
+	return rating{}, false
+}
+
+// levelWord is the first level in our words: the database's own, or one that stands in the place of a vector.
+func levelWord(level string, scores ...[]plimsoll.Score) plimsoll.Severity {
+	if word := severityWord(level); word != "" {
+		return word
 	}
 	for _, list := range scores {
 		for _, s := range list {
 			if word := severityWord(s.Score); word != "" {
-				return rating{severity: word, source: "level"}, true
+				return word
 			}
 		}
 	}
-	return rating{}, false
+	return ""
 }
 
 // vectors is the best of the CVSS vectors in a list that can be read; others are ignored.
@@ -203,7 +238,7 @@ func severityWord(level string) plimsoll.Severity {
 		return plimsoll.SeverityMedium
 	case "low", "negligible", "minor":
 		return plimsoll.SeverityLow
-	case "none":
+	case "none", "unimportant": // Debian: no security impact in how the package is built or used
 		return plimsoll.SeverityNone
 	}
 	return ""
@@ -216,4 +251,9 @@ func vendorWord(summary string) plimsoll.Severity {
 		return ""
 	}
 	return severityWord(word)
+}
+
+// malicious reports whether a record says that the package itself was published to do harm (https://github.com/ossf/malicious-packages).
+func malicious(own []hit) bool {
+	return slices.ContainsFunc(own, func(h hit) bool { return strings.HasPrefix(h.record.ID, "MAL-") })
 }

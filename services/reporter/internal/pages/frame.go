@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -14,6 +15,8 @@ type number struct {
 	N    int
 	URL  string
 	Word string // after the number, where the line needs one
+	// Unsure says why a zero is none: something was not read, or there is nothing to compare with.
+	Unsure string
 }
 
 // frame is what stands on every page: the bar, the honest line, the data chip.
@@ -29,6 +32,7 @@ type frame struct {
 	Origin   string // scheme and host as the reader's browser sees them
 	Now      time.Time
 	Policy   plimsoll.Policy
+	AsOf     asOf
 	Faults   []string // what could not be read of the bucket: while there are any, something may be missing
 }
 
@@ -55,7 +59,7 @@ type data struct {
 
 func (s *Server) frame(r *http.Request, section, title string) frame {
 	f := frame{Title: title, Section: section, Origin: origin(r), Now: s.Now(), Registry: s.known(r.URL.Query().Get("registry"))}
-	f.Scopes = s.scopes(r, f.Registry)
+	f.Scopes, f.AsOf = s.scopes(r, f.Registry), s.asOf(r)
 	v := s.View()
 	if v == nil {
 		return f
@@ -64,7 +68,8 @@ func (s *Server) frame(r *http.Request, section, title string) frame {
 	f.Honest = honestLine(v, f.Registry)
 	f.Honest.Whole = f.Honest.Whole && len(f.Faults) == 0
 	g := v.Generation()
-	f.Data = data{Generation: g.ID, Created: g.Created, Feeds: len(g.Feeds), Fresh: list.Fresh(list.Feeds(v, s.Now(), s.StaleAfter))}
+	feeds := list.Feeds(v, s.Now(), s.StaleAfter)
+	f.Data = data{Generation: g.ID, Created: g.Created, Feeds: len(feeds), Fresh: list.Fresh(feeds)}
 	return f
 }
 
@@ -142,6 +147,7 @@ type exports struct {
 	Self   string // this page
 	API    string // the API's URL of the same list
 	Origin string
+	At     string // the moment that they are of; empty for now
 }
 
 // Form is the API's URL in a form.
@@ -152,9 +158,13 @@ func (e exports) Form(form string) string {
 			sep = "&"
 		}
 	}
-	return e.API + sep + "format=" + form
+	out := e.API + sep + "format=" + form
+	if e.At != "" {
+		out += "&" + paramAt + "=" + url.QueryEscape(e.At)
+	}
+	return out
 }
 
 func exportsOf(r *http.Request, path, query string) exports {
-	return exports{Self: r.URL.RequestURI(), API: link("/api/v1"+path, query), Origin: origin(r)}
+	return exports{Self: r.URL.RequestURI(), API: link("/api/v1"+path, query), Origin: origin(r), At: momentOf(r)}
 }

@@ -27,22 +27,34 @@ type imagePage struct {
 	Elsewhere number // rows with the same digest
 	Known     []knownLine
 	Read      []readLine
+	Holds     []holding // what it holds besides findings
 	Unread    bool
 	Image     *posture.Image // nil while nothing is read
 	Layers    []layerBlock
 	Layer     string // the layer filtered by
 	AllLayers string
-	Fixes     []imageFix
+	Chain     []chainBlock
+	Claim     *list.Claim
+	Fixes     []list.Action
+	Groups    []findingGroup // findings by link, own first; empty while the list is filtered to one, or there is one link
+	Link      string         // the link filtered by
+	AllLinks  string
 	FindingsN number
 	Chips     []chipGroup
 	Findings  section[posture.Place]
 	Packages  section[plimsoll.Package]
+	Secrets   section[plimsoll.Secret]
+	Files     section[plimsoll.File]
+	Removed   section[plimsoll.Package]
 	Labels    [][2]string
 	History   []plimsoll.HistoryEntry
 	MoreLine  string // what was cut from labels and history
 	Exports   exports
-	Command   string // what reads it again
-	ScanQuery string // of the scan document of this tag
+	DueLines  []dueLine
+	Command   string    // what reads it again
+	ScanQuery string    // of the scan document of this tag
+	Evidence  *evidence // why it has one flaw, or has not; nil unless the URL asks
+	query     url.Values
 }
 
 // section is one list within a page, with its own paging.
@@ -53,6 +65,8 @@ type section[T any] struct {
 	Next, Start string
 	Exports     exports
 	Fault       string
+	Chips       []chip
+	Read        readLine // by the analyser that finds them
 }
 
 type platformTab struct {
@@ -66,9 +80,11 @@ type knownLine struct {
 	plimsoll.Knowledge
 }
 
+// readLine is how far one analyser got; Off when it did not look at the image.
 type readLine struct {
 	Analyzer string
 	plimsoll.Coverage
+	Off bool
 }
 
 // layerBlock is one layer in the strip: its width is its share of the image's bytes, its colour its worst finding.
@@ -83,18 +99,12 @@ type layerBlock struct {
 	Read        plimsoll.Coverage
 	Findings    number
 	Packages    number
+	Files       number
+	Secrets     number
+	Removes     string // what of lower layers it hides, in words
 	Current     bool
 	Entries     int
 	InstallsAny bool
-}
-
-type imageFix struct {
-	list.Fix
-	Rank     int
-	Findings number
-	Critical number
-	Of       int
-	Copy     string
 }
 
 // imagePath is the page of a row: by its tag, which shows what the tag holds now.
@@ -144,15 +154,16 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 	p.tabs(rows)
 	p.coverage()
 	own := rowFilter(row)
-	p.FindingsN = number{N: list.Count(v, own).Places, URL: link("/findings", own.Query())}
+	p.FindingsN = number{N: list.Count(v, own).Places, URL: link("/findings", own.Query()), Unsure: list.Unsure(p.Row)}
 	p.Elsewhere = number{N: len(stored("").With("digest", string(row.Digest)).Rows(v)), URL: link("/images", stored("").With("digest", string(row.Digest)).Query())}
 	if im, ok := v.Image(row.Digest); ok && row.Layers > 0 {
 		p.Image = im
-		p.fill(v, r, own)
+		s.fill(&p, v, r, own)
 	}
+	p.DueLines = dueLines(v, row, own, s.Now())
 	p.Command = "plimsoll sweep start " + row.Reference.Registry
 	p.ScanQuery = url.Values{"registry": {row.Reference.Registry}, "repository": {row.Reference.Repository}, "tag": {row.Reference.Tag}}.Encode()
-	p.Exports = exports{Self: r.URL.RequestURI(), API: "/api/v1/images/" + string(row.Digest), Origin: p.Origin}
+	p.Exports = exports{Self: r.URL.RequestURI(), API: "/api/v1/images/" + string(row.Digest), Origin: p.Origin, At: p.AsOf.Moment}
 	s.show(w, r, http.StatusOK, "image", p)
 }
 
@@ -181,10 +192,7 @@ func (p *imagePage) tabs(rows []*posture.Row) {
 }
 
 func (p *imagePage) coverage() {
-	for name, c := range p.Row.Read {
-		p.Read = append(p.Read, readLine{name, c})
-	}
-	slices.SortFunc(p.Read, func(a, b readLine) int { return strings.Compare(a.Analyzer, b.Analyzer) })
+	p.Read = readLines(p.Row)
 	for name, k := range p.Row.Known {
 		p.Known = append(p.Known, knownLine{name, k})
 	}
@@ -192,30 +200,36 @@ func (p *imagePage) coverage() {
 }
 
 // fill adds what the inventory tells.
-func (p *imagePage) fill(v *posture.View, r *http.Request, own list.Filter) {
+func (s *Server) fill(p *imagePage, v *posture.View, r *http.Request, own list.Filter) {
 	query := r.URL.Query()
+	p.query = query
 	p.Layer = query.Get("layer")
 	if n, err := strconv.Atoi(p.Layer); err != nil || n < 0 || n >= len(p.Image.Inventory.Layers) {
 		p.Layer = ""
 	}
 	p.AllLayers = p.here(query, "layer", "")
 	p.layers(v, query, own)
-	p.fixes(v, own)
 	shown := own
 	for _, name := range []string{"severity", "fixable"} {
 		shown = shown.With(name, query.Get(name))
 	}
 	shown = shown.With("layer", p.Layer)
-	p.findingSection(v, query, shown)
+	p.chain(v, query, own)
+	p.Claim = list.ClaimOf(v, p.Row, p.Image.Image, s.host)
+	p.Fixes = list.FixFirst(v, p.Row, imageFixes)
+	p.findingSection(v, query, shown.With("link", p.Link))
+	p.groups(v, query, shown)
 	p.packageSection(query)
+	p.contentSections(query)
 	p.configuration()
+	p.explain(v, query)
 }
 
 // here is this page with one parameter changed and the paging reset.
 func (p *imagePage) here(query url.Values, name, value string) string {
 	q := url.Values{}
 	for k, v := range query {
-		if k != "cursor" && k != "pcursor" {
+		if !strings.HasSuffix(k, "cursor") {
 			q[k] = v
 		}
 	}
@@ -232,6 +246,7 @@ func (p *imagePage) layers(v *posture.View, query url.Values, own list.Filter) {
 	for _, pkg := range inv.Packages {
 		packages[pkg.Layer]++
 	}
+	held := contentByLayer(inv)
 	for _, f := range v.Findings(p.Row) {
 		findings[f.Layer]++
 		if w, ok := worst[f.Layer]; !ok || f.Severity.Rank() < w.Rank() {
@@ -247,6 +262,11 @@ func (p *imagePage) layers(v *posture.View, query url.Values, own list.Filter) {
 			URL: p.here(query, "layer", index), X: list.Share(at, 10_000), Width: list.Share(widths[i], 10_000), Worst: class(worst[i]),
 			Findings: number{N: findings[i], URL: link("/findings", own.With("layer", index).Query())},
 			Packages: number{N: packages[i], URL: p.here(query, "layer", index) + "#packages"},
+			Files:    number{N: held[i].files, URL: p.plain("layer", index) + "#files"}, Secrets: number{N: held[i].secrets, URL: p.plain("layer", index) + "#secrets"},
+			Removes: held[i].removes(),
+		}
+		if packages[i] > 0 || l.Read.Short() {
+			b.Findings.Unsure = list.Unsure(p.Row)
 		}
 		at += widths[i]
 		p.Layers = append(p.Layers, b)
@@ -274,22 +294,10 @@ func layerWidths(layers []plimsoll.InventoryLayer) []int64 {
 	return out
 }
 
-func (p *imagePage) fixes(v *posture.View, own list.Filter) {
-	for i, x := range list.Fixes(v, own, imageFixes) {
-		one := own.With("fixable", "yes").With("package", x.Package).With("ecosystem", x.Ecosystem)
-		p.Fixes = append(p.Fixes, imageFix{
-			Fix: x, Rank: i + 1, Of: p.FindingsN.N,
-			Findings: number{N: x.Findings, URL: link("/findings", one.Query())},
-			Critical: number{N: x.Critical, URL: link("/findings", one.With("severity", "critical").Query())},
-			Copy:     x.Package + " " + x.Version + " -> " + strings.Join(x.To, " or "),
-		})
-	}
-}
-
 func (p *imagePage) findingSection(v *posture.View, query url.Values, f list.Filter) {
 	page, err := list.Places(v, f).Page(query.Get("cursor"), list.PageSize)
 	s := &p.Findings
-	s.Exports = exports{API: link("/api/v1/findings", f.Query()), Self: link("/findings", f.Query()), Origin: p.Origin}
+	s.Exports = exports{API: link("/api/v1/findings", f.Query()), Self: link("/findings", f.Query()), Origin: p.Origin, At: p.AsOf.Moment}
 	for _, group := range []chipGroup{{"Severity", nil}, {"", nil}} {
 		words, name := []string{"critical", "high", "medium", "low", "not rated"}, "severity"
 		if group.Name == "" {
@@ -323,7 +331,7 @@ func (p *imagePage) packageSection(query url.Values) {
 		q.Set("layer", p.Layer)
 	}
 	path := link("/api/v1/images/"+string(p.Row.Digest)+"/packages", q.Encode())
-	s.Exports = exports{API: path, Self: p.here(query, "", "") + "#packages", Origin: p.Origin}
+	s.Exports = exports{API: path, Self: p.here(query, "", "") + "#packages", Origin: p.Origin, At: p.AsOf.Moment}
 	if err != nil {
 		s.Fault = err.Error()
 		return

@@ -2,7 +2,9 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
@@ -53,24 +55,79 @@ type imagesPage struct {
 // imageLine is one row with what its numbers count.
 type imageLine struct {
 	*posture.Row
-	Critical, High, Other, FixableLink, PackagesLink number
+	Critical, High split
+	FixableLink    number
+	Secrets        secretCell
+	Base           *baseCell // its direct base; nil when none is known
+	Overdue        number
+	Over           int // days since the oldest of their deadlines
 }
 
-func imageOf(r *posture.Row) imageLine {
+// split is a number of findings by what brought them. Base is not shown where no base is known.
+type split struct {
+	Own, Base number
+	Chained   bool
+}
+
+// baseCell is an image's direct base.
+type baseCell struct {
+	Name, Title, URL string
+	Since            time.Time
+	Newer            *list.Newer
+}
+
+func (s *Server) imageOf(v *posture.View, r *posture.Row) imageLine {
 	own := rowFilter(r)
-	findings := func(n int, f list.Filter) number { return number{N: n, URL: link("/findings", f.Query())} }
-	c, h := r.Counts[plimsoll.SeverityCritical], r.Counts[plimsoll.SeverityHigh]
-	return imageLine{
-		Row: r, Critical: findings(c, own.With("severity", "critical")), High: findings(h, own.With("severity", "high")),
-		Other:       findings(r.Findings-c-h, own.Toggle("severity", "medium").Toggle("severity", "low").Toggle("severity", "none").Toggle("severity", "not rated")),
-		FixableLink: findings(r.Fixable, own.With("fixable", "yes")), PackagesLink: number{N: r.Packages, URL: imagePath(r) + "#packages"},
+	unsure := list.Unsure(r)
+	findings := func(n int, f list.Filter) number {
+		return number{N: n, URL: link("/findings", f.Query()), Unsure: unsure}
 	}
+	c, h := r.Counts[plimsoll.SeverityCritical], r.Counts[plimsoll.SeverityHigh]
+	from, brought := v.OwnFrom(r), map[plimsoll.Severity]int{}
+	for x, at := range v.Each(r) {
+		if at.Layer < from {
+			brought[x.Severity]++
+		}
+	}
+	parts := func(s plimsoll.Severity, n int) split {
+		one := own.With("severity", string(s))
+		if from == 0 {
+			return split{Own: findings(n, one)}
+		}
+		return split{findings(n-brought[s], one.With("link", list.LinkOwn)), findings(brought[s], one.With("link", list.LinkBase)), true}
+	}
+	overdue, oldest := v.Overdue(r, s.Now())
+	return imageLine{
+		Overdue: findings(overdue, own.With("overdue", "yes")), Over: daysOver(oldest, s.Now()),
+		Row: r, Critical: parts(plimsoll.SeverityCritical, c), High: parts(plimsoll.SeverityHigh, h), Base: baseOf(v, r),
+		FixableLink: findings(r.Fixable, own.With("fixable", "yes")),
+		Secrets:     secretCellOf(r),
+	}
+}
+
+// baseOf is the direct base of a row, as its cell shows it.
+func baseOf(v *posture.View, r *posture.Row) *baseCell {
+	all := v.BasesOf(r)
+	if len(all) == 0 {
+		return nil
+	}
+	b := all[len(all)-1]
+	n := b.Name()
+	out := &baseCell{
+		Name: list.BaseName(n, n.Reference.Registry), Title: list.BaseName(n, ""), Since: n.From,
+		URL: link("/images", stored("").With("base", string(n.Reference.Digest)).Query()),
+	}
+	if x, ok := b.Newer(); ok {
+		out.Newer = &list.Newer{Digest: x.Newer.Digest, Since: x.Until}
+	}
+	return out
 }
 
 type repositoryLine struct {
 	list.Repository
 	Link, FailLink, UnknownLink         number
 	CriticalLink, HighLink, FixableLink number
+	SecretLink                          number
 }
 
 // start reads the filter of a list's URL. A filter that is not understood gives a page that says so, never a longer list.
@@ -141,7 +198,9 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = append(imageChips(p.Path, p.Filter), s.platformChips(v, p.listing)...)
-	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "platform", "registry", "sort", "group")
+	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "overdue", "detected=7d", "platform", "registry", "sort", "group",
+		"secret="+list.SecretAny, "file="+list.FileAltered, "file="+list.FileForeign)
+	nameBases(v, p.Set)
 	p.Group = p.Filter.Get("group")
 	p.ByImage = link("/images", p.Filter.With("group", "").Query())
 	p.ByRepository = link("/images", p.Filter.With("group", "repository").Query())
@@ -151,7 +210,7 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 		}
 	} else {
 		for _, row := range paged(&p.listing, r, list.Images(v, p.Filter)) {
-			p.Rows = append(p.Rows, imageOf(row))
+			p.Rows = append(p.Rows, s.imageOf(v, row))
 		}
 	}
 	s.show(w, r, status(p.Fault), "images", p)
@@ -168,6 +227,7 @@ func repositoryOf(f list.Filter, x list.Repository) repositoryLine {
 		CriticalLink: number{N: x.Critical, URL: link("/findings", one.With("severity", "critical").Query())},
 		HighLink:     number{N: x.High, URL: link("/findings", one.With("severity", "high").Query())},
 		FixableLink:  number{N: x.Fixable, URL: link("/findings", one.With("fixable", "yes").Query())},
+		SecretLink:   number{N: x.Secret, URL: link("/images", one.With("secret", list.SecretAny).Query())},
 	}
 }
 
@@ -209,8 +269,21 @@ func imageChips(path string, f list.Filter) []chipGroup {
 		{"Verdict", chips(path, f, "verdict", "fail", "unknown", "warn", "pass")},
 		{"Coverage", chips(path, f, "coverage", "complete", "partial", "failed", "waiting", "stale")},
 		{"Severity", chips(path, f, "severity", "critical", "high", "medium", "low", "not rated")},
-		{"", []chip{{Word: "fixable", URL: link(path, toggleYes(f, "fixable").Query()), On: f.Has("fixable", "yes")}}},
+		{"", []chip{
+			{Word: "fixable", URL: link(path, toggleYes(f, "fixable").Query()), On: f.Has("fixable", "yes")},
+			{Word: "overdue", URL: link(path, toggleYes(f, "overdue").Query()), On: f.Has("overdue", "yes")},
+			toggled(path, f, "detected", "7d", "new this week"),
+		}},
+		{"Holds", []chip{
+			toggled(path, f, "secret", list.SecretAny, "secret"), toggled(path, f, "file", list.FileAltered, "altered file"),
+			toggled(path, f, "file", list.FileForeign, "unowned set-uid"),
+		}},
 	}
+}
+
+// toggled is a chip whose word is not the parameter's own.
+func toggled(path string, f list.Filter, name, value, word string) chip {
+	return chip{Word: word, URL: link(path, f.Toggle(name, value).Query()), On: f.Has(name, value)}
 }
 
 func toggleYes(f list.Filter, name string) list.Filter {
@@ -239,17 +312,34 @@ func (s *Server) platformChips(v *posture.View, p listing) []chipGroup {
 	return []chipGroup{{"Platform", chips(p.Path, p.Filter, "platform", words...)}}
 }
 
-// setChips are the conditions that the URL has and no chip shows: each can be taken away.
+// setChips are the conditions that the URL has and no chip shows: each can be taken away. shown are parameters, or "name=value"
+// where a chip shows one value alone.
 func setChips(path string, f list.Filter, shown ...string) (out []chip) {
 	for _, name := range list.Params() {
-		if strings.Contains(" "+strings.Join(shown, " ")+" ", " "+name+" ") {
+		if slices.Contains(shown, name) {
 			continue
 		}
 		for _, v := range f.All(name) {
+			if slices.Contains(shown, name+"="+v) {
+				continue
+			}
 			out = append(out, chip{Word: name + ": " + v, URL: link(path, f.Toggle(name, v).Query()), On: true})
 		}
 	}
 	return out
+}
+
+// nameBases puts a base's name in the place of its digest.
+func nameBases(v *posture.View, set []chip) {
+	for i, c := range set {
+		for _, name := range []string{"base: ", "link: "} {
+			if d, ok := strings.CutPrefix(c.Word, name); ok {
+				if b, ok := v.Base(plimsoll.Digest(d)); ok {
+					set[i].Word = name + list.BaseName(b.Name(), "")
+				}
+			}
+		}
+	}
 }
 
 type findingsPage struct {
@@ -277,6 +367,7 @@ func (s *Server) findings(w http.ResponseWriter, r *http.Request) {
 	p.count(v)
 	p.Chips = findingChips(p.Path, p.Filter)
 	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "registry", "sort", "group")
+	nameBases(v, p.Set)
 	p.ByPlace = link("/findings", p.Filter.With("group", "").Query())
 	p.ByUnique = link("/findings", p.Filter.With("group", "unique").Query())
 	if p.Group = p.Filter.Get("group"); p.Group == "unique" {

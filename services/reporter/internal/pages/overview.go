@@ -2,7 +2,7 @@ package pages
 
 import (
 	"net/http"
-	"strings"
+	"slices"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
@@ -11,7 +11,7 @@ import (
 
 // Sizes of the overview's parts: what fits a screen.
 const (
-	overviewFixes  = 6
+	overviewFixes  = 6 // at most what posture tries on top of each other
 	overviewEvents = 8
 	overviewNights = 14
 )
@@ -22,9 +22,10 @@ type overviewPage struct {
 	Fail, Unknown  number
 	Tiles          []tile
 	Severity       []severityLine
-	Fixes          []fixLine
+	Actions        []actionLine
 	Events         []posture.Event
 	Nights         []nights
+	Water          *waterfall // why it moved; nil where no history is kept
 }
 
 // loadLine is one bar: images by verdict.
@@ -58,11 +59,6 @@ type severityLine struct {
 	Width          string // of its bar, percent of the largest
 }
 
-type fixLine struct {
-	list.Fix
-	FindingsLink, ImagesLink, CriticalLink, HighLink number
-}
-
 // nights are a registry's last sweeps, oldest first.
 type nights struct {
 	Registry string
@@ -86,9 +82,10 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
 	p.Unknown = number{N: verdicts.Unknown, URL: link("/images", active.With("verdict", "unknown").Query())}
 	p.Tiles = s.tiles(v, active, p.Registry)
 	p.Severity = severityLines(v, active)
-	p.Fixes = fixLines(v, active, overviewFixes)
+	p.Actions = actionLines(v, active, overviewFixes)
 	p.Events = scopedEvents(v, p.Registry, overviewEvents)
 	p.Nights = sweepNights(v, p.Registry, overviewNights)
+	p.Water = s.lately(r, p.Registry)
 	s.show(w, r, http.StatusOK, "overview", p)
 }
 
@@ -126,11 +123,8 @@ func bar(parts []barPart) []barPart {
 func (s *Server) tiles(v *posture.View, active list.Filter, registry string) []tile {
 	urgent := active.With("severity", "critical").With("fixable", "yes")
 	u := list.Count(v, urgent)
-	unknown := active.With("verdict", "unknown")
-	moved := active.With("moved", "7d")
 	short := stored(registry).With("coverage", list.Short)
-	movedRows := list.Verdicts(withNow(moved, s).Rows(v))
-	return []tile{
+	return slices.Concat([]tile{
 		{
 			Title: "Fixable critical", number: number{N: u.Images, URL: link("/images", urgent.Query())}, Class: tone(u.Images, "fail"),
 			Cause: []number{
@@ -138,19 +132,19 @@ func (s *Server) tiles(v *posture.View, active list.Filter, registry string) []t
 				{N: u.Places, Word: plural(u.Places, "place"), URL: link("/findings", urgent.Query())},
 			},
 		},
-		{
-			Title: "Not decided", number: number{N: len(unknown.Rows(v)), URL: link("/images", unknown.Query())}, Class: tone(len(unknown.Rows(v)), "unknown"),
-			Note: "coverage short, or no advisory data",
-		},
-		{
-			Title: "Moved in 7 days", number: number{N: movedRows.Total(), URL: link("/images", moved.Query())},
-			Cause: []number{
-				{N: movedRows.Fail, Word: "fail", URL: link("/images", moved.With("verdict", "fail").Query())},
-				{N: movedRows.Pass, Word: "pass", URL: link("/images", moved.With("verdict", "pass").Query())},
-			},
-		},
-		notCovered(v, short, registry),
+	}, s.dueTiles(v, active), []tile{secretTile(v, active), notCovered(v, short, registry)})
+}
+
+// secretTile counts the active images that hold a secret, and says of how many it cannot be told.
+func secretTile(v *posture.View, active list.Filter) tile {
+	count := func(word, text string) number {
+		f := active.With("secret", word)
+		return number{N: len(f.Rows(v)), Word: text, URL: link("/images", f.Query())}
 	}
+	t := tile{Title: "Hold a secret", number: count(list.SecretAny, "")}
+	t.Class = tone(t.N, "fail")
+	t.Cause = []number{count(list.SecretVisible, "readable"), count(list.SecretHidden, "hidden"), count(list.SecretUnknown, "not known")}
+	return t
 }
 
 // notCovered is the tile of what is missing: how many, and the largest cause.
@@ -196,17 +190,17 @@ func severityLines(v *posture.View, f list.Filter) []severityLine {
 	return out
 }
 
-func fixLines(v *posture.View, f list.Filter, n int) []fixLine {
-	var out []fixLine
-	for _, x := range list.Fixes(v, f, n) {
-		one := f.With("fixable", "yes").With("package", x.Package).With("ecosystem", x.Ecosystem)
-		out = append(out, fixLine{
-			Fix:          x,
-			FindingsLink: number{N: x.Findings, URL: link("/findings", one.Query())},
-			ImagesLink:   number{N: x.Images, URL: link("/images", one.Query())},
-			CriticalLink: number{N: x.Critical, URL: link("/findings", one.With("severity", "critical").Query())},
-			HighLink:     number{N: x.High, URL: link("/findings", one.With("severity", "high").Query())},
-		})
+// actionLines are the first actions over the images of a filter, each on top of those before it.
+func actionLines(v *posture.View, f list.Filter, n int) []actionLine {
+	var out []actionLine
+	_, first := list.RebuildFirst(v, f)
+	for _, a := range first[:min(n, len(first))] {
+		x := actionLine{Action: a, ImagesLink: number{N: a.Images}, OfLink: number{N: a.Of.All}}
+		if a.Digest != "" {
+			on := f.With("base", string(a.Digest))
+			x.ImagesLink.URL = link("/images", on.Query())
+		}
+		out = append(out, x)
 	}
 	return out
 }
@@ -236,35 +230,4 @@ func sweepNights(v *posture.View, registry string, n int) []nights {
 		out = append(out, x)
 	}
 	return out
-}
-
-// eventText says in words what happened.
-func eventText(e posture.Event) string {
-	c := e.Change
-	switch c.Kind {
-	case plimsoll.ChangeTag:
-		if c.Previous == "" {
-			return "new tag"
-		}
-		return "moved to " + c.Digest.Short()
-	case plimsoll.ChangeGone:
-		return "gone from the registry"
-	case plimsoll.ChangeInventory:
-		return "read"
-	case plimsoll.ChangeCoverage:
-		return strings.TrimSpace("coverage changed " + c.Text)
-	case plimsoll.ChangeSweep:
-		return strings.TrimSpace("sweep of " + e.Stream + " ended " + c.Text)
-	case plimsoll.ChangeGeneration:
-		return "advisories, generation " + c.Subject
-	case plimsoll.ChangePolicy:
-		return "policy " + c.Text
-	case plimsoll.ChangeCommand:
-		return "asked for: " + c.Text + " " + c.Subject
-	case plimsoll.ChangeScope:
-		return strings.TrimSpace("scope of " + e.Stream + " changed " + c.Text)
-	case plimsoll.ChangeReport:
-		return "report " + c.Subject
-	}
-	return strings.TrimSpace(string(c.Kind) + " " + c.Text)
 }

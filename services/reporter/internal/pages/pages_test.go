@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"html"
 	"io"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/access"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/api"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posturetest"
@@ -46,7 +48,7 @@ func open(t *testing.T, tags int) *browser {
 func browse(t *testing.T, w *posturetest.World) *browser {
 	t.Helper()
 	mux := site(w)
-	api.New(api.Config{View: w.Engine.View, Registries: w.Registries, StaleAfter: 48 * time.Hour, Now: w.Now, Log: slog.New(slog.DiscardHandler)}).
+	api.New(api.Config{View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Parts: func() map[string]string { return map[string]string{} }, Registries: w.Registries, StaleAfter: 48 * time.Hour, Now: w.Now, Log: slog.New(slog.DiscardHandler)}).
 		Register(mux, func(_ access.Role, h http.Handler) http.Handler { return h })
 	return &browser{t, mux, w, map[string]int{}}
 }
@@ -78,17 +80,19 @@ func (b *browser) every() []string {
 	urls := []string{
 		"/", "/?registry=harbor", "/images", "/images?scope=stored", "/images?group=repository&scope=stored", "/images?verdict=fail&severity=critical",
 		"/images?coverage=failed&scope=stored", "/findings", "/findings?group=unique&scope=stored", "/findings?severity=not+rated", "/advisories",
-		"/advisories?scope=stored&registry=ecr-prod", "/coverage", "/coverage?registry=harbor", "/reports", "/search", "/search?q=log4j", "/search?q=shop",
-		"/search?q=CVE-2021-44228", "/search?q=nothing-like-it", "/advisory/CVE-2021-44228", "/advisory/CVE-2023-4911?scope=stored",
+		"/advisories?scope=stored&registry=ecr-prod", "/coverage", "/coverage?registry=harbor", "/bases", "/bases?scope=stored&registry=harbor", "/reports", "/search", "/search?q=log4j", "/search?q=shop",
+		"/moved", "/moved?cause=pushed&from=2026-11-25", "/search?q=CVE-2021-44228", "/search?q=nothing-like-it", "/advisory/CVE-2021-44228", "/advisory/CVE-2023-4911?scope=stored",
 	}
 	seen := map[string]bool{}
 	for _, r := range v.Rows() { // one image of each verdict and coverage
-		if kind := string(r.Verdict.State) + string(r.Coverage.State) + strconv.FormatBool(r.Behind != ""); !seen[kind] {
+		if kind := fmt.Sprint(r.Verdict.State, r.Coverage.State, r.Behind != "", r.Content.Files, r.Content.Secrets); !seen[kind] {
 			seen[kind] = true
 			urls = append(urls, imagePath(r))
 		}
 	}
-	return append(urls, imagePath(v.Rows()[0])+"&layer=2&severity=critical")
+	holding := v.Rows()[slices.IndexFunc(v.Rows(), func(r *posture.Row) bool { return r.Content.Secrets > 0 })]
+	return append(urls, imagePath(v.Rows()[0])+"&layer=2&severity=critical", imagePath(holding)+"&secret=hidden&file=altered",
+		"/images?secret=yes&file=altered&scope=stored", "/images?secret=unknown", "/images?sort=secrets")
 }
 
 var (
@@ -132,28 +136,31 @@ func (b *browser) count(href string) int {
 		return n
 	}
 	text := b.page(href)
-	export := ""
-	for _, m := range regexp.MustCompile(`href="([^"]*format=ndjson[^"]*)"`).FindAllStringSubmatch(text, -1) {
-		export = html.UnescapeString(m[1]) // of an image page, the last list is its packages
-		if u.Fragment != "packages" {
-			break
-		}
-	}
-	if export == "" {
+	m := regexp.MustCompile(`href="([^"]*format=ndjson[^"]*)"`).FindStringSubmatch(sectionOf(text, u.Fragment))
+	if m == nil {
 		b.t.Fatalf("%s has no export", href)
 	}
+	export := html.UnescapeString(m[1])
 	status, _, lines := b.get(export)
 	if status != http.StatusOK {
 		b.t.Fatalf("%s: %d %s", export, status, lines)
 	}
 	n := strings.Count(lines, "\n")
-	if u.Fragment == "" {
-		if m := totalForm.FindStringSubmatch(text); (m == nil) != (n == 0) || m != nil && m[1] != strconv.Itoa(n) {
-			b.t.Errorf("%s says it has %v rows; %s has %d", href, m, export, n)
-		}
+	if m := totalForm.FindStringSubmatch(sectionOf(text, u.Fragment)); (m == nil) != (n == 0) || m != nil && m[1] != strconv.Itoa(n) {
+		b.t.Errorf("%s says it has %v rows; %s has %d", href, m, export, n)
 	}
 	b.rows[href] = n
 	return n
+}
+
+// sectionOf is the section of a page that a link's fragment names; the whole page without one.
+func sectionOf(text, fragment string) string {
+	if fragment == "" {
+		return text
+	}
+	_, text, _ = strings.Cut(text, `<section id="`+fragment+`">`)
+	text, _, _ = strings.Cut(text, "</section>")
+	return text
 }
 
 // TestHostileTextIsHarmless reads every page of a world whose names try to break out: no markup of theirs, no character that
@@ -354,7 +361,7 @@ func TestEventTextKnowsEveryKind(t *testing.T) {
 		plimsoll.ChangeTag, plimsoll.ChangeGone, plimsoll.ChangeInventory, plimsoll.ChangeCoverage, plimsoll.ChangeSweep, plimsoll.ChangeScope,
 		plimsoll.ChangeGeneration, plimsoll.ChangePolicy, plimsoll.ChangeReport, plimsoll.ChangeCommand,
 	} {
-		text := eventText(posture.Event{Change: plimsoll.Change{Kind: kind, Subject: "s", Text: "t"}})
+		text := history.EventText(posture.Event{Change: plimsoll.Change{Kind: kind, Subject: "s", Text: "t"}})
 		if text == "" || seen[text] {
 			t.Errorf("%s: %q", kind, text)
 		}

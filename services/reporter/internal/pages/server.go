@@ -14,13 +14,20 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
 )
 
 // Config is what the pages need.
 type Config struct {
-	View       func() *posture.View // the posture now; nil before the first fold
+	View func() *posture.View // the posture now; nil before the first fold
+	// Replay is the posture at a past moment; without it pages show now alone.
+	Replay func(context.Context, time.Time) (*posture.Moment, error)
+	// Moved says why the posture moved between two moments, and Lately over the last week, without waiting: nil while that is
+	// being found. Without Moved the pages say nothing of it, without Lately they ask Moved.
+	Moved      func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
+	Lately     func(now time.Time, registry string) *history.Moved
 	Registries []plimsoll.Registry
 	Reports    func(context.Context) ([]report.Manifest, error)
 	StaleAfter time.Duration // a feed not checked for longer is stale
@@ -44,15 +51,17 @@ type Server struct {
 	Config
 	pages  map[string]*template.Template
 	static map[string][]byte
-	stamp  string // of all assets: part of their URLs, so that they may be cached for good
+	stamp  string          // of all assets: part of their URLs, so that they may be cached for good
+	moment *posture.Moment // that this server's pages show; nil for now
+	pasts  pasts
 }
 
 // New parses the templates; a fault in them is a fault of the program, found by any test.
 func New(c Config) *Server {
 	s := &Server{Config: c, pages: map[string]*template.Template{}, static: map[string][]byte{}}
 	s.loadAssets()
-	layout := template.Must(template.New("layout").Funcs(s.functions()).ParseFS(templates, "templates/layout.html", "templates/parts.html"))
-	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "reports", "search", "problem"} {
+	layout := template.Must(template.New("layout").Funcs(s.functions()).ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/evidence.html"))
+	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "bases", "reports", "search", "moved", "problem"} {
 		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(templates, "templates/"+name+".html"))
 	}
 	return s
@@ -72,15 +81,17 @@ func (s *Server) loadAssets() {
 
 // Register adds the pages to mux.
 func (s *Server) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", s.overview)
-	mux.HandleFunc("GET /images", s.images)
-	mux.HandleFunc("GET /image/{ref...}", s.image)
-	mux.HandleFunc("GET /findings", s.findings)
-	mux.HandleFunc("GET /advisories", s.advisories)
-	mux.HandleFunc("GET /advisory/{id...}", s.advisory)
-	mux.HandleFunc("GET /coverage", s.coverage)
-	mux.HandleFunc("GET /reports", s.reports)
-	mux.HandleFunc("GET /search", s.search)
+	mux.HandleFunc("GET /{$}", s.inTime(s.overview))
+	mux.HandleFunc("GET /images", s.inTime(s.images))
+	mux.HandleFunc("GET /image/{ref...}", s.inTime(s.image))
+	mux.HandleFunc("GET /findings", s.inTime(s.findings))
+	mux.HandleFunc("GET /advisories", s.inTime(s.advisories))
+	mux.HandleFunc("GET /advisory/{id...}", s.inTime(s.advisory))
+	mux.HandleFunc("GET /coverage", s.inTime(s.coverage))
+	mux.HandleFunc("GET /bases", s.inTime(s.bases))
+	mux.HandleFunc("GET /reports", s.inTime(s.reports))
+	mux.HandleFunc("GET /moved", s.inTime(s.moved))
+	mux.HandleFunc("GET /search", s.inTime(s.search))
 	mux.HandleFunc("GET /assets/{name}", s.asset)
 	mux.HandleFunc("/", s.missing)
 }
@@ -109,6 +120,10 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name s
 		http.Error(w, "This page could not be made; the log says why. The rest works: /", http.StatusInternalServerError)
 		return
 	}
+	body := out.Bytes()
+	if at := momentOf(r); at != "" && s.moment != nil {
+		body = keepMoment(body, at)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", contentPolicy)
@@ -116,7 +131,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name s
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(out.Bytes())
+	_, _ = w.Write(body)
 }
 
 // problem is the page for a URL that cannot be answered.

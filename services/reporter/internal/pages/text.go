@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
 
@@ -84,8 +86,28 @@ func (s *Server) functions() template.FuncMap {
 		"advpath":  advisoryPath,
 		"name":     list.Name,
 		"unread":   list.Unread,
-		"event":    func(e posture.Event) string { return list.Visible(eventText(e)) },
+		"event":    func(e posture.Event) string { return list.Visible(history.EventText(e)) },
 		"sweepcmd": func(id string) string { return "plimsoll sweep start " + id },
+		"place":    list.Place,
+		"notes":    func(f plimsoll.File) string { return list.Visible(list.Notes(f)) },
+		"mode":     list.Mode,
+		"suspect":  func(f plimsoll.File) bool { return f.Has(plimsoll.NoteAltered) || f.Foreign() },
+		"wordicon": wordIcon,
+		"cut":      func(n int, s string) string { return list.Visible(s[:min(n, len(s))]) },
+		"from":     func(d plimsoll.DeadlineStart) string { return strings.ReplaceAll(string(d), "_", " ") },
+		"layers":   layersText,
+		"day":      func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 		"args":     func(all ...any) []any { return all },
 	}
+}
+
+// wordIcon is the shape beside what is said of a flaw; what is not known has its own.
+func wordIcon(w match.Word) string {
+	switch w {
+	case match.Affected:
+		return "fail"
+	case match.NotAffected:
+		return "pass"
+	}
+	return "unknown"
 }

@@ -15,6 +15,9 @@ type Input struct {
 	Read     map[string]plimsoll.Coverage  // by analyser
 	Known    map[string]plimsoll.Knowledge // by ecosystem found
 	Findings []plimsoll.Finding
+	Content  plimsoll.Content
+	Secrets  []plimsoll.Secret // the first ones, to be named; Content counts
+	Files    []plimsoll.File   // likewise
 }
 
 // Decide says whether an image meets a policy. A rule that fails wins: what was found is true, however much was not read.
@@ -27,11 +30,11 @@ func Decide(p plimsoll.Policy, in Input) plimsoll.Verdict {
 		return v
 	}
 	for _, r := range p.Rules {
-		if broken, ok := violation(r, in.Findings); ok {
+		if broken, ok := violation(r, in); ok {
 			v.Violations = append(v.Violations, broken)
 		}
 	}
-	v.Reasons = append(readReasons(p, in.Read), knownReasons(in.Known)...)
+	v.Reasons = slices.Concat(readReasons(p, in.Read), uncounted(p, in.Read), knownReasons(in.Known))
 	switch {
 	case has(v.Violations, plimsoll.VerdictFail):
 		v.State = plimsoll.VerdictFail
@@ -83,19 +86,28 @@ func sentence(what, state, reason string) string {
 	return s
 }
 
-// Meets reports whether a finding meets every condition of a rule.
+// Meets reports whether a finding meets every condition of a rule. A rule on the image's content meets none.
 func Meets(r plimsoll.Rule, f plimsoll.Finding) bool {
+	if len(r.Most) > 0 {
+		return false
+	}
+	if len(r.Class) > 0 && !slices.Contains(r.Class, f.Class) {
+		return false
+	}
 	if len(r.Severity) > 0 && !slices.Contains(r.Severity, f.Severity) {
 		return false
 	}
 	return r.Fixable == nil || *r.Fixable == (f.Fixed != "")
 }
 
-func violation(r plimsoll.Rule, findings []plimsoll.Finding) (plimsoll.Violation, bool) {
+func violation(r plimsoll.Rule, in Input) (plimsoll.Violation, bool) {
+	if len(r.Most) > 0 {
+		return excess(r, in)
+	}
 	v := plimsoll.Violation{Rule: r.ID, Then: r.Then}
 	var worst *plimsoll.Finding
-	for i := range findings {
-		f := &findings[i]
+	for i := range in.Findings {
+		f := &in.Findings[i]
 		if !Meets(r, *f) {
 			continue
 		}
@@ -122,17 +134,33 @@ func describe(r plimsoll.Rule, n int) string {
 		}
 		parts = append(parts, strings.Join(words, " or "))
 	}
-	noun := "findings"
-	if n == 1 {
-		noun = "finding"
-	}
-	parts = append(parts, noun)
+	parts = append(parts, noun(r, n))
 	if r.Fixable != nil && *r.Fixable {
 		parts = append(parts, "that a newer version fixes")
 	} else if r.Fixable != nil {
 		parts = append(parts, "without a known fix")
 	}
 	return strings.Join(parts, " ") + "."
+}
+
+// noun is what a rule is about: findings, or findings of its classes.
+func noun(r plimsoll.Rule, n int) string {
+	one, many := "finding", "findings"
+	if len(r.Class) > 0 {
+		words := make([]string, len(r.Class))
+		for i, c := range r.Class {
+			words[i] = string(c)
+		}
+		class := strings.Join(words, " or ")
+		one, many = "finding of the class "+class, "findings of the class "+class
+	}
+	if len(r.Class) == 1 && r.Class[0] == plimsoll.ClassMalicious {
+		one, many = "malicious package", "malicious packages"
+	}
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // Worse orders findings, the worst first: severity, score, id, package.

@@ -103,6 +103,14 @@ func Check(p plimsoll.Policy) error {
 	if len(p.Rules) == 0 || len(p.Rules) > maxRules {
 		fault("rules: want 1 to %d", maxRules)
 	}
+	if d := p.Deadline; d != nil {
+		if !slices.Contains(plimsoll.DeadlineStarts, d.Start()) {
+			fault("deadline: from: %q; want one of %v", clip(string(d.From)), plimsoll.DeadlineStarts)
+		}
+		if *d == (plimsoll.Deadline{From: d.From}) {
+			fault("deadline: give at least one severity, as in critical: 14d")
+		}
+	}
 	seen := map[string]bool{}
 	for i, r := range p.Rules {
 		for _, text := range checkRule(r) {
@@ -119,6 +127,9 @@ func Check(p plimsoll.Policy) error {
 	return nil
 }
 
+// classes are those that a rule may name; a rule without any is about all.
+var classes = []plimsoll.Class{plimsoll.ClassMalicious, plimsoll.ClassEndOfLife}
+
 func checkRule(r plimsoll.Rule) (faults []string) {
 	if !ruleID.MatchString(r.ID) {
 		faults = append(faults, "id: want lower-case letters, digits and hyphens")
@@ -134,7 +145,12 @@ func checkRule(r plimsoll.Rule) (faults []string) {
 			faults = append(faults, fmt.Sprintf("severity: %q; want critical, high, medium, low, none or not rated", clip(string(s))))
 		}
 	}
-	return faults
+	for _, c := range r.Class {
+		if !slices.Contains(classes, c) {
+			faults = append(faults, fmt.Sprintf("class: %q; want malicious or end of life", clip(string(c))))
+		}
+	}
+	return append(faults, checkMost(r)...)
 }
 
 func clip(s string) string {

@@ -16,7 +16,7 @@ import (
 func TestBaseline(t *testing.T) {
 	t.Parallel()
 	p := policy.Baseline()
-	if p.Name != "baseline" || p.Target != 95 || !slices.Equal(p.Requires, []string{"packages"}) || len(p.Rules) != 2 || p.Digest == "" {
+	if p.Name != "baseline" || p.Target != 95 || !slices.Equal(p.Requires, []string{"packages"}) || len(p.Rules) != 3 || p.Digest == "" {
 		t.Errorf("baseline %+v", p)
 	}
 	if q := policy.Baseline(); q.Digest != p.Digest {
@@ -147,4 +147,29 @@ func FuzzParse(f *testing.F) {
 			t.Error("a policy is read that does not hold")
 		}
 	})
+}
+
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	file := func(deadline string) []byte {
+		return []byte("name: own\ntarget: 90\nrequires: [packages]\nrules: [{id: a, text: A., then: fail}]\ndeadline: " + deadline)
+	}
+	p, err := policy.Parse(file("{critical: 14d, low: 1d, from: fix_published}"))
+	if err != nil || *p.Deadline != (plimsoll.Deadline{Critical: 14, Low: 1, From: plimsoll.FromFixPublished}) {
+		t.Errorf("%+v, %v", p.Deadline, err)
+	}
+	if q, err := policy.Parse(file("{critical: 15d, low: 1d, from: fix_published}")); err != nil || q.Digest == p.Digest {
+		t.Errorf("another deadline has the same digest (%v)", err)
+	}
+	for deadline, want := range map[string]string{
+		"{critical: 14}": "14d", "{critical: soon}": "14d", "{critical: 0d}": "1d", "{from: first_detected}": "at least one", "{critical: 1d, from: monday}": "first_detected",
+		"{severe: 1d}": "severe", "14d": "14d",
+	} {
+		if _, err := policy.Parse(file(deadline)); !errors.Is(err, plimsoll.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error that names %q", deadline, err, want)
+		}
+	}
+	if d := policy.Baseline().Deadline; d == nil || d.Critical != 14 || d.High != 30 || d.Medium != 90 || d.Start() != plimsoll.FromFirstDetected {
+		t.Errorf("the baseline's: %+v", d)
+	}
 }

@@ -16,50 +16,28 @@ type advised struct {
 	score    float64
 	packages map[string]bool
 	images   int
-	last     int // the last row counted in images, plus one
 	fixable  bool
 	numbers  []int32 // packages that have it
 }
 
-// advise finds how far each flaw reaches, once a view and only when a page asks.
+// advise gathers what the counts say of each flaw, once a view and only when a page asks.
 func (v *View) advise() {
-	used := make([]bool, len(v.found))
-	for _, r := range v.rows {
-		if r.image != nil {
-			for _, p := range r.image.places {
-				used[p.pkg] = true
-			}
-		}
-	}
 	v.advised = map[string]*advised{}
-	by := make([][]*advised, len(v.found))
-	for pkg, u := range used {
-		if !u {
+	for pkg := range int32(v.places.len()) {
+		if v.places.at(pkg) == 0 {
 			continue
 		}
-		for i := range v.found[pkg].Findings {
-			by[pkg] = append(by[pkg], v.adviseOne(int32(pkg), &v.found[pkg].Findings[i]))
-		}
-	}
-	for n, r := range v.rows {
-		if r.image == nil {
-			continue
-		}
-		for _, p := range r.image.places {
-			for _, a := range by[p.pkg] {
-				if a.last != n+1 {
-					a.last = n + 1
-					a.images++
-				}
-			}
+		f := v.found.by.at(pkg)
+		for i := range f.findings {
+			v.adviseOne(pkg, &f.findings[i], f.flaws[i])
 		}
 	}
 }
 
-func (v *View) adviseOne(pkg int32, f *plimsoll.Finding) *advised {
+func (v *View) adviseOne(pkg int32, f *plimsoll.Finding, flaw int32) {
 	a := v.advised[f.ID]
 	if a == nil {
-		a = &advised{id: f.ID, severity: f.Severity, packages: map[string]bool{}}
+		a = &advised{id: f.ID, severity: f.Severity, packages: map[string]bool{}, images: int(v.flawed.at(flaw))}
 		v.advised[f.ID] = a
 	}
 	if f.Severity.Rank() < a.severity.Rank() {
@@ -69,7 +47,6 @@ func (v *View) adviseOne(pkg int32, f *plimsoll.Finding) *advised {
 	a.packages[f.Package] = true
 	a.fixable = a.fixable || f.Fixed != ""
 	a.numbers = append(a.numbers, pkg)
-	return a
 }
 
 func (a *advised) listed() Listed {
@@ -83,7 +60,7 @@ func (a *advised) listed() Listed {
 func (v *View) lookup(id string) (Advised, bool) {
 	record, isRecord := v.matcher.Index().Record(id)
 	flaws := []string{v.matcher.Flaw(id)}
-	if isRecord {
+	if isRecord && v.advised[id] == nil { // a name that affects something as a flaw is that flaw's
 		flaws = v.matcher.Flaws(record)
 	}
 	out := Advised{ID: flaws[0], Severity: plimsoll.SeverityNotRated}
@@ -114,10 +91,11 @@ func (v *View) gather(out *Advised, flaws []string, only string) {
 			}
 		}
 	}
+	holds := v.holding(func(pkg int32) bool { return wanted[pkg] })
 	packages := map[string]bool{}
 	for _, r := range v.rows {
 		here := len(out.Places)
-		if r.image != nil {
+		if holds(r) {
 			v.placesOf(out, r, wanted, flaws, only)
 		}
 		if len(out.Places) > here {
@@ -142,17 +120,53 @@ func (v *View) gather(out *Advised, flaws []string, only string) {
 }
 
 func (v *View) placesOf(out *Advised, r *Row, wanted map[int32]bool, flaws []string, only string) {
-	for _, at := range r.image.places {
+	for at, layer := range r.image.hits(&v.found.hits) {
 		if !wanted[at.pkg] {
 			continue
 		}
-		for _, f := range v.found[at.pkg].Findings {
+		for _, f := range v.found.by.at(at.pkg).findings {
 			fits := only == "" || slices.ContainsFunc(f.Matched, func(m plimsoll.Match) bool { return m.ID == only })
 			if fits && slices.Contains(flaws, f.ID) {
-				f.Layer, f.Path = int(at.layer), at.path
+				f.Layer, f.Path = int(layer), v.found.texts[at.path]
 				out.Places = append(out.Places, Place{Row: r, Finding: f})
 			}
 		}
+	}
+}
+
+// holding answers whether a row holds a package with findings that is wanted. Each layer's list is looked at once, however
+// many rows share it.
+func (v *View) holding(wanted func(pkg int32) bool) func(*Row) bool {
+	const unasked, no, yes = 0, 1, 2
+	answers := make([]uint8, v.lists)
+	return func(r *Row) bool {
+		if r.image == nil {
+			return false
+		}
+		for _, x := range r.image.segments {
+			answer := &answers[x.list.number]
+			if *answer == unasked {
+				*answer = no
+				for _, at := range v.found.hits.at(x.list.number) {
+					if wanted(x.list.places[at].pkg) {
+						*answer = yes
+						break
+					}
+				}
+			}
+			if *answer == no {
+				continue
+			}
+			if len(x.removed) == 0 {
+				return true
+			}
+			for at := range x.spots(v.found.hits.at(x.list.number)) {
+				if wanted(at.pkg) {
+					return true
+				}
+			}
+		}
+		return false
 	}
 }
 

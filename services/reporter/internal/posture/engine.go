@@ -27,8 +27,13 @@ type Config struct {
 	ActiveDays int             // a tag that moved within is active; default [DefaultActiveDays]
 	StaleAfter time.Duration   // a feed not checked for longer is stale; default [DefaultStaleAfter]
 	Policy     plimsoll.Policy // what verdicts are formed by
-	Log        *slog.Logger
-	Now        func() time.Time // default time.Now
+	Owners     Owners          // whose images are whose; none by default
+	// Inventory reads an inventory by its key; by default from the store.
+	Inventory func(ctx context.Context, key string) (plimsoll.Inventory, error)
+	Cache     advisory.Cache // where compiled generations are kept, for past moments
+	Clock     Clock          // when findings were first seen; without one each is new
+	Log       *slog.Logger
+	Now       func() time.Time // default time.Now
 }
 
 // Engine keeps the posture: a fold over the bucket, then over the change log. Its methods are safe for concurrent use; only
@@ -36,10 +41,16 @@ type Config struct {
 type Engine struct {
 	cfg Config
 
+	do     deltas
+	saving sync.Mutex       // one snapshot at a time
+	saved  map[string]int64 // positions of the last snapshot; guarded by mu
+
 	mu      sync.Mutex // one writer
 	state   *state
 	matcher *match.Matcher
+	trials  *trials // of matcher
 
+	book    *book
 	view    atomic.Pointer[View]
 	waiting sync.Mutex
 	changed chan struct{} // closed when the next view stands
@@ -53,13 +64,21 @@ func New(cfg Config) *Engine {
 	if cfg.StaleAfter <= 0 {
 		cfg.StaleAfter = DefaultStaleAfter
 	}
+	if cfg.Inventory == nil {
+		cfg.Inventory = func(ctx context.Context, key string) (plimsoll.Inventory, error) {
+			return blob.ReadJSON[plimsoll.Inventory](ctx, cfg.Store, key)
+		}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Engine{cfg: cfg, state: newState(), matcher: match.New(advisory.Empty()), changed: make(chan struct{})}
+	e := &Engine{cfg: cfg, matcher: match.New(advisory.Empty()), book: &book{}, changed: make(chan struct{})}
+	e.do = e.allDeltas()
+	e.state = e.newState()
+	return e
 }
 
 // View is the posture as it stands; nil before the first Fold has ended.
@@ -107,28 +126,43 @@ func (e *Engine) Advance(ctx context.Context) (bool, error) {
 	return e.advance(ctx)
 }
 
-// SetGeneration forms every verdict again by other advisories. No layer and no inventory is read.
+// SetGeneration puts other advisories in force. Only the packages that the difference can touch are matched again, and only
+// the images that hold one with other findings are judged again. No layer and no inventory is read.
 func (e *Engine) SetGeneration(x *advisory.Index) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if id := x.Generation().ID; id != "" && id == e.matcher.Index().Generation().ID {
-		e.matcher = e.matcher.With(x.Generation()) // the same records, checked again
+		e.do.recheck(x.Generation())
 	} else {
-		e.matcher = match.New(x)
-		e.state.forget()
+		e.do.generation(match.New(x))
 	}
 	if e.view.Load() != nil {
 		e.publish()
 	}
 }
 
-// SetPolicy forms every verdict again by another policy.
+// SetPolicy judges every image again by another policy.
 func (e *Engine) SetPolicy(p plimsoll.Policy) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.cfg.Policy = p
-	e.state.forgetVerdicts()
+	e.do.policy(p)
 	if e.view.Load() != nil {
 		e.publish()
+	}
+}
+
+// recheck takes what a generation in force says anew of its feeds.
+func (e *Engine) recheck(g plimsoll.Generation) { e.matcher = e.matcher.With(g) }
+
+// rejudge puts another policy in force.
+func (e *Engine) rejudge(p plimsoll.Policy) {
+	e.cfg.Policy = p
+	for _, x := range e.state.slots {
+		if x.image != nil {
+			x.image.opinion = nil
+		}
+	}
+	for _, t := range e.state.tags {
+		e.state.touch(t)
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// recentBatches is how many batches before the noted position are read for the list of what happened lately.
+	// recentBatches is how many of each stream's last batches the list of what happened lately holds.
 	recentBatches = 100
 	// streamsEvery is how often the bucket is asked for streams that are not known: a registry configured elsewhere.
 	streamsEvery = 30 * time.Second
@@ -21,25 +21,21 @@ const (
 
 // fold builds a new state and replaces the old one with it.
 func (e *Engine) fold(ctx context.Context) error {
-	s := newState()
+	s := e.newState()
 	e.notePositions(ctx, s)
 	for _, registry := range e.registryIDs(ctx, s) {
 		e.foldSweeps(ctx, s, registry)
 		e.foldRefs(ctx, s, registry)
 	}
 	e.recall(ctx, s)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := errors.Join(e.listRecipes(ctx, s), context.Cause(ctx)); err != nil {
+		return err
 	}
-	refs := make([]plimsoll.Ref, 0, len(s.refs))
-	for _, r := range s.refs {
-		refs = append(refs, r)
-	}
-	if err := e.load(ctx, s, refs); err != nil {
+	if err := e.load(ctx, s); err != nil {
 		return err
 	}
 	e.state = s
-	_, err := e.follow(ctx)
+	_, err := e.follow(ctx, false)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -88,12 +84,14 @@ func (e *Engine) registryIDs(ctx context.Context, s *state) []string {
 	for _, r := range e.cfg.Registries {
 		ids = append(ids, r.ID)
 	}
-	for name, err := range e.cfg.Store.Folders(ctx, blob.PrefixRefs) {
-		s.fault(blob.PrefixRefs, err)
-		if err != nil {
-			break
+	for _, prefix := range []string{blob.PrefixRefs, blob.PrefixSweeps} {
+		for name, err := range e.cfg.Store.Folders(ctx, prefix) {
+			s.fault(prefix, err)
+			if err != nil {
+				break
+			}
+			ids = append(ids, name)
 		}
-		ids = append(ids, name)
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -111,14 +109,23 @@ func (e *Engine) foldRefs(ctx context.Context, s *state, registry string) {
 		for _, r := range shard.Tags {
 			k := refKey{registry, shard.Repository, r.Tag}
 			seen[k] = true
-			s.set(k, r)
+			s.renew(k, r)
 		}
 	}
-	for k := range s.refs {
+	for k := range s.tags {
 		if k.registry == registry && !seen[k] {
 			s.drop(k)
 		}
 	}
+}
+
+// renew takes a tag's state from refs/, where it says something else than what is known.
+func (s *state) renew(k refKey, r plimsoll.Ref) {
+	if t := s.tags[k]; t != nil && t.ref.Observed == r.Observed && t.ref.Digest == r.Digest && t.ref.Recipe == r.Recipe {
+		return
+	}
+	s.set(k, r)
+	s.do.reread(s, s.tags[k])
 }
 
 // foldSweeps takes the newest sweeps of a registry.
@@ -158,15 +165,18 @@ func (e *Engine) recall(ctx context.Context, s *state) {
 			if err != nil || batch.Sequence > position {
 				break // follow meets the fault again if it is one of now
 			}
-			s.remember(eventsOf(batch)...)
+			s.remember(stream, batch.Sequence, eventsOf(batch)...)
 		}
 	}
 }
 
+// eventsOf are what people want to know of a batch. That feeds were looked at is none of it: it happens every hour.
 func eventsOf(b plimsoll.ChangeBatch) []Event {
-	out := make([]Event, len(b.Changes))
+	out := make([]Event, 0, len(b.Changes))
 	for i, c := range b.Changes {
-		out[i] = Event{Time: b.Time, Stream: b.Stream, Actor: b.Actor, Change: c, sequence: b.Sequence, index: i}
+		if c.Kind != plimsoll.ChangeFeeds {
+			out = append(out, Event{Time: b.Time, Stream: b.Stream, Actor: b.Actor, Change: c, sequence: b.Sequence, index: i})
+		}
 	}
 	return out
 }

@@ -10,54 +10,29 @@ import (
 	"github.com/plimsoll/plimsoll"
 )
 
-// advance follows the log and forms what time changed. A view is made even where nothing in the log is new, when rows got
-// older; it costs a sort.
+// advance follows the log and forms what time changed.
 func (e *Engine) advance(ctx context.Context) (bool, error) {
 	s := e.state
-	moved, err := e.follow(ctx)
+	moved, err := e.follow(ctx, false)
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx) // nothing is shown half loaded
 	}
-	moved = moved || len(s.dirty) > 0 // left by a call that was cut short
-	if retry := s.unread(e.cfg.Now()); len(retry) > 0 {
-		if lerr := e.load(ctx, s, retry); lerr != nil {
-			return false, lerr
-		}
-		moved = true
+	e.do.retry(s, e.cfg.Now())
+	if lerr := e.load(ctx, s); lerr != nil {
+		return false, lerr
 	}
-	if !moved && !e.aged(s) {
+	e.age(s)
+	if !moved && len(s.dirty) == 0 && slices.Equal(e.view.Load().faults, s.allFaults()) {
 		return false, err
 	}
 	e.publish()
 	return true, err
 }
 
-// aged reports whether time alone changes the view: a row, a feed or a listing got too old, or a fault came or went.
-func (e *Engine) aged(s *state) bool {
-	v, now := e.view.Load(), e.cfg.Now()
-	if !slices.Equal(v.faults, s.allFaults()) {
-		return true
-	}
-	for _, r := range v.rows {
-		if e.active(r.Moved) != r.Active {
-			return true
-		}
-	}
-	for eco, was := range s.known {
-		if e.matcher.Known(eco, now, e.cfg.StaleAfter) != was {
-			return true
-		}
-	}
-	for _, registry := range e.known(s) {
-		if e.staleListing(s, registry, now) != s.stale[registry] {
-			return true
-		}
-	}
-	return false
-}
-
 // follow reads the tail of each stream and takes in what it says. A stream with a gap stops where it is; the others go on.
-func (e *Engine) follow(ctx context.Context) (moved bool, err error) {
+// Where a sweep has ended, its counts are compared with what is folded; whole reads the registry's tags again whatever they
+// say: after a long tail, counts may be equal by chance.
+func (e *Engine) follow(ctx context.Context, whole bool) (moved bool, err error) {
 	s := e.state
 	if e.cfg.Now().Sub(s.listed) >= streamsEvery {
 		e.listStreams(ctx, s)
@@ -74,31 +49,13 @@ func (e *Engine) follow(ctx context.Context) (moved bool, err error) {
 		}
 	}
 	for registry, slot := range ended {
-		e.compareSweep(ctx, s, registry, slot)
-	}
-	if lerr := e.loadTouched(ctx, s); lerr != nil {
-		return moved, errors.Join(err, lerr)
-	}
-	if moved {
-		s.forgetImages()
-	}
-	return moved, err
-}
-
-// loadTouched loads the inventories of tags that changed; where the context ends meanwhile, the next call goes on.
-func (e *Engine) loadTouched(ctx context.Context, s *state) error {
-	refs := make([]plimsoll.Ref, 0, len(s.touched))
-	for k := range s.touched {
-		if r, ok := s.refs[k]; ok {
-			s.reread(r)
-			refs = append(refs, r)
+		if whole {
+			e.foldRefs(ctx, s, registry)
+		} else {
+			e.do.compare(ctx, s, registry, slot)
 		}
 	}
-	if err := e.load(ctx, s, refs); err != nil {
-		return err
-	}
-	clear(s.touched)
-	return nil
+	return moved, errors.Join(err, e.load(ctx, s))
 }
 
 // followStream takes in the batches after the stream's position.
@@ -110,7 +67,7 @@ func (e *Engine) followStream(ctx context.Context, s *state, stream string, ende
 		for _, c := range batch.Changes {
 			e.apply(ctx, s, stream, c, ended)
 		}
-		s.remember(eventsOf(batch)...)
+		s.remember(stream, batch.Sequence, eventsOf(batch)...)
 		s.positions[stream] = batch.Sequence
 		moved = true
 	}
@@ -125,19 +82,26 @@ func (e *Engine) apply(ctx context.Context, s *state, stream string, c plimsoll.
 		if c.Ref == nil {
 			return
 		}
-		if old, ok := s.refs[k]; ok && old.Observed > c.Ref.Observed {
+		if t := s.tags[k]; t != nil && t.ref.Observed > c.Ref.Observed {
 			return
 		}
 		s.folded[stream] = true
-		s.set(k, *c.Ref)
-		s.touched[k] = true
+		e.do.tag(s, k, *c.Ref)
+		if t := s.tags[k]; t != nil {
+			e.do.reread(s, t)
+		}
 	case plimsoll.ChangeGone:
-		s.drop(k)
+		e.do.gone(s, k)
 	case plimsoll.ChangeSweep:
-		e.readSweep(ctx, s, stream, c.Subject)
-		s.allDirty(stream) // a newer recipe or listing may make rows stale, or fresh again
+		e.do.sweep(ctx, s, stream, c.Subject)
 		ended[stream] = c.Subject
 	}
+}
+
+// endSweep takes in a sweep that ended.
+func (e *Engine) endSweep(ctx context.Context, s *state, registry, slot string) {
+	e.readSweep(ctx, s, registry, slot)
+	s.do.order(s)
 }
 
 // compareSweep compares what is folded with what a sweep that ended has counted. Where they differ, the registry's tags are
@@ -148,42 +112,15 @@ func (e *Engine) compareSweep(ctx context.Context, s *state, registry, slot stri
 		return
 	}
 	s.compared[registry] = slot
-	have := s.countTags(registry)
+	var have tagCounts
+	if n := s.counted[registry]; n != nil {
+		have = *n
+	}
 	want := newest.Counts
 	if have == (tagCounts{want.Complete, want.NotApplicable, want.Partial, want.Failed, want.Waiting}) {
 		return
 	}
 	e.cfg.Log.InfoContext(ctx, "counts differ from the sweep's; reading the registry's tags again",
 		"registry", registry, "sweep", slot, "have", fmt.Sprintf("%+v", have))
-	before := maps.Clone(s.refs)
 	e.foldRefs(ctx, s, registry)
-	for k, r := range s.refs {
-		if old, ok := before[k]; k.registry == registry && (!ok || old.Observed != r.Observed || old.Digest != r.Digest || old.Recipe != r.Recipe) {
-			s.touched[k] = true
-		}
-	}
-}
-
-// tagCounts are a registry's tags by read state, as a sweep counts them.
-type tagCounts struct{ complete, notApplicable, partial, failed, waiting int }
-
-func (s *state) countTags(registry string) (n tagCounts) {
-	for k, r := range s.refs {
-		if k.registry != registry {
-			continue
-		}
-		switch r.Read.State {
-		case plimsoll.ReadComplete:
-			n.complete++
-		case plimsoll.ReadNotApplicable:
-			n.notApplicable++
-		case plimsoll.ReadPartial:
-			n.partial++
-		case plimsoll.ReadWaiting:
-			n.waiting++
-		default:
-			n.failed++
-		}
-	}
-	return n
 }

@@ -4,45 +4,116 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 )
 
-// gaps groups rows that are short of coverage by registry, state and reason.
-func (s *state) gaps(rows []*Row) []Gap {
-	type key struct {
-		registry string
-		read     plimsoll.Coverage
+// gapKey is one cause of missing coverage.
+type gapKey struct {
+	registry string
+	read     plimsoll.Coverage
+}
+
+// unownedKey is one repository with images whose owner is not known.
+type unownedKey struct{ registry, repository string }
+
+// gapRows are the rows of one cause, with the lowest reference and the oldest move among them.
+type gapRows struct {
+	rows    map[*Row]bool
+	example string
+	since   time.Time
+	old     bool // example and since are to be found again
+}
+
+// addGap counts a row among those of its cause, where it is short of coverage, and among those without an owner.
+func (t *tally) addGap(r *Row, by int) {
+	if r.Coverage.Short() {
+		t.gather(gapKey{r.Reference.Registry, r.Coverage}, r, by)
 	}
-	all := map[key]*Gap{}
-	for _, r := range rows {
-		if !r.Coverage.Short() {
-			continue
-		}
-		k := key{r.ref.registry, r.Coverage}
-		g := all[k]
-		if g == nil {
-			g = &Gap{Registry: k.registry, State: k.read.State, Reason: k.read.Reason, Advice: advice(k.read)}
-			all[k] = g
-		}
-		g.Images++
-		ref := r.Reference
-		ref.Digest = ""
-		if name := ref.String(); g.Example == "" || name < g.Example {
-			g.Example = name
-		}
-		if g.Since.IsZero() || !r.Moved.IsZero() && r.Moved.Before(g.Since) {
-			g.Since = r.Moved
+	if r.Owner == "" && r.Coverage.State != plimsoll.ReadNotApplicable {
+		k := unownedKey{r.Reference.Registry, r.Reference.Repository}
+		if t.unowned[k] += by; t.unowned[k] == 0 {
+			delete(t.unowned, k)
 		}
 	}
-	out := make([]Gap, 0, len(all))
-	for _, g := range all {
-		s.since(g)
-		out = append(out, *g)
+}
+
+func (t *tally) gather(k gapKey, r *Row, by int) {
+	g := t.gaps[k]
+	if g == nil {
+		g = &gapRows{rows: map[*Row]bool{}}
+		t.gaps[k] = g
+	}
+	if by > 0 {
+		g.rows[r] = true
+		if !g.old {
+			g.learn(r)
+		}
+		return
+	}
+	delete(g.rows, r)
+	if len(g.rows) == 0 {
+		delete(t.gaps, k)
+		return
+	}
+	g.old = g.old || untagged(r) == g.example || r.Moved.Equal(g.since)
+}
+
+// untagged is a row's reference without the digest.
+func untagged(r *Row) string {
+	ref := r.Reference
+	ref.Digest = ""
+	return ref.String()
+}
+
+func (g *gapRows) learn(r *Row) {
+	if name := untagged(r); g.example == "" || name < g.example {
+		g.example = name
+	}
+	if g.since.IsZero() || !r.Moved.IsZero() && r.Moved.Before(g.since) {
+		g.since = r.Moved
+	}
+}
+
+// settle finds example and date again where a row went that had them.
+func (g *gapRows) settle() {
+	if !g.old {
+		return
+	}
+	g.example, g.since, g.old = "", time.Time{}, false
+	for r := range g.rows {
+		g.learn(r)
+	}
+}
+
+// gaps are the causes of missing coverage, most images first.
+func (s *state) gaps() []Gap {
+	out := make([]Gap, 0, len(s.tally.gaps))
+	for k, rows := range s.tally.gaps {
+		rows.settle()
+		g := Gap{
+			Registry: k.registry, State: k.read.State, Reason: k.read.Reason, Advice: advice(k.read), Images: len(rows.rows),
+			Example: rows.example, Since: rows.since,
+		}
+		s.since(&g)
+		out = append(out, g)
 	}
 	slices.SortFunc(out, func(a, b Gap) int {
 		return cmp.Or(b.Images-a.Images, strings.Compare(a.Registry, b.Registry),
 			strings.Compare(string(a.State), string(b.State)), strings.Compare(a.Reason, b.Reason))
+	})
+	return out
+}
+
+// unowned are the repositories with images whose owner is not known, most images first.
+func (s *state) unowned() []Unowned {
+	out := make([]Unowned, 0, len(s.tally.unowned))
+	for k, n := range s.tally.unowned {
+		out = append(out, Unowned{Registry: k.registry, Repository: k.repository, Images: n})
+	}
+	slices.SortFunc(out, func(a, b Unowned) int {
+		return cmp.Or(b.Images-a.Images, strings.Compare(a.Registry, b.Registry), strings.Compare(a.Repository, b.Repository))
 	})
 	return out
 }

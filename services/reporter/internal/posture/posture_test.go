@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,13 +36,18 @@ type world struct {
 	seq   int64
 }
 
+// bucket is the one S3 server of the tests; each world has a bucket of its own in it.
+var (
+	bucket  blob.Config
+	buckets atomic.Int64
+)
+
+func TestMain(m *testing.M) { os.Exit(blobtest.Main(m, &bucket)) }
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	c, stop, err := blobtest.Start(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
+	c := bucket
+	c.Bucket = fmt.Sprintf("%s-%d", c.Bucket, buckets.Add(1))
 	s, err := blob.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +86,20 @@ func (w *world) inventory(name string, recipe plimsoll.Recipe, packages ...plims
 	for _, p := range packages {
 		inv.Ecosystems = append(inv.Ecosystems, p.Ecosystem)
 	}
+	content(&inv)
 	w.check(blob.PutJSON(w.t.Context(), w.store, blob.InventoryKey(recipe, inv.Image), inv))
 	return plimsoll.RefPlatform{Platform: inv.Platform, Digest: inv.Image, Read: inv.Read}
+}
+
+// content gives an image secrets, files and removed packages, more or fewer by its digest.
+func content(inv *plimsoll.Inventory) {
+	for i := range int(inv.Image[len(inv.Image)-1]) % 4 {
+		inv.Secrets = append(inv.Secrets, plimsoll.Secret{Rule: "awsaccesskey", Path: fmt.Sprint("root/", i), Line: 1, Fingerprint: "ab", Last4: "wxyz", Hidden: i > 0, HiddenIn: i})
+		inv.Files = append(inv.Files,
+			plimsoll.File{Path: fmt.Sprint("usr/bin/", i), Owner: "curl", Notes: []plimsoll.FileNote{plimsoll.NoteAltered}},
+			plimsoll.File{Path: fmt.Sprint("usr/local/bin/", i), Notes: []plimsoll.FileNote{plimsoll.NoteUnowned, plimsoll.NoteSetUID}})
+		inv.Hidden = append(inv.Hidden, plimsoll.Package{Name: "perl", HiddenIn: 1})
+	}
 }
 
 func read(c plimsoll.Coverage) map[string]plimsoll.Coverage {

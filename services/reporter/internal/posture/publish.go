@@ -4,29 +4,32 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/plimsoll/plimsoll"
 )
 
-// publish forms what changed again and makes the next view of it. Its cost grows with the number of rows only by a sort and
-// a count; packages are matched once each, images judged once each.
+// publish forms what changed again and makes the next view of it. What did not change is not looked at, but for one copy of
+// the list of rows.
 func (e *Engine) publish() {
-	s, now := e.state, e.cfg.Now()
-	e.age(s, now)
+	s := e.state
 	e.matchNew(s)
+	e.age(s)
 	e.formDirty(s)
+	e.trials = e.trials.trialsOf(e.matcher)
 	v := &View{
-		at: now, position: maps.Clone(s.positions), policy: e.cfg.Policy, matcher: e.matcher, found: s.found,
-		rows: s.sorted(), store: e.cfg.Store, events: newestFirst(s.events), faults: s.allFaults(),
+		at: s.clock, position: maps.Clone(s.positions), policy: e.cfg.Policy, matcher: e.matcher,
+		found: s.findings.share(), rows: s.rows, places: s.tally.places.share(), flawed: s.tally.rows.share(),
+		lists: s.shelf.count, cfg: &e.cfg, clock: e.cfg.Clock, book: e.book, events: s.allEvents(), faults: s.allFaults(), gaps: s.gaps(),
+		lineage: s.standing.tree.Freeze(), former: s.standing.formerNames(), trials: e.trials, rebuilds: map[string][2][]Action{},
 	}
-	v.summary = e.summarise(v)
-	v.gaps = s.gaps(v.rows)
-	v.registries = e.registries(s, v.rows)
+	if e.cfg.Owners.configured() {
+		v.unowned = s.unowned()
+	}
+	v.summary = s.tally.summary(s.numbered.words)
+	v.summary.At, v.summary.Generation, v.summary.Policy = v.at, v.Generation().ID, e.cfg.Policy.Name
+	v.registries = e.registries(s)
 	e.view.Store(v)
 	e.waiting.Lock()
 	close(e.changed)
@@ -34,93 +37,91 @@ func (e *Engine) publish() {
 	e.waiting.Unlock()
 }
 
-// age finds what time alone has changed: feeds and listings that got old.
-func (e *Engine) age(s *state, now time.Time) {
-	known := map[string]plimsoll.Knowledge{}
-	for _, a := range s.images {
-		if a.image == nil {
+// share is the present state for readers.
+func (f *findings) share() findings {
+	return findings{by: f.by.share(), hits: f.hits.share(), packages: f.packages, texts: f.texts}
+}
+
+// formDirty forms the rows of tags that something happened to, and puts them where the old ones were.
+func (e *Engine) formDirty(s *state) {
+	var unjudged []*image
+	for _, t := range s.dirty {
+		for _, x := range t.slots {
+			if x.image != nil && x.image.opinion == nil {
+				x.image.opinion = forming
+				unjudged = append(unjudged, x.image)
+			}
+		}
+	}
+	e.judgeAll(s, unjudged)
+	var added []*Row
+	for _, t := range s.dirty {
+		s.withdraw(t)
+		t.dirty = false
+		if t.gone {
 			continue
 		}
-		for _, eco := range a.image.ecosystems {
-			if _, ok := known[eco]; !ok {
-				known[eco] = e.matcher.Known(eco, now, e.cfg.StaleAfter)
-			}
+		t.rows = e.form(s, t)
+		for _, r := range t.rows {
+			e.do.enter(s, r)
 		}
+		added = append(added, t.rows...)
+		e.expect(s, t)
 	}
-	for eco, k := range known {
-		if was, ok := s.known[eco]; ok && was != k {
-			s.forgetVerdicts()
-			break
-		}
-	}
-	s.known = known
-	for _, r := range e.known(s) {
-		why := e.staleListing(s, r, now)
-		if s.stale[r] != why {
-			s.stale[r] = why
-			s.allDirty(r)
-		}
-	}
+	s.dirty = nil
+	s.rows = merge(s.rows, s.cut, added)
+	s.cut = nil
 }
 
-// sweepPeriod is how often a registry is swept by its default schedule.
-const sweepPeriod = 24 * time.Hour
-
-// staleListing says why nothing of a registry is fresh: it was listed once, and not within two sweep periods. Where sweeps
-// are switched off nobody promised a listing.
-func (e *Engine) staleListing(s *state, registry string, now time.Time) string {
-	for _, r := range e.cfg.Registries {
-		if r.ID == registry && r.Sweep.Cron == "off" {
-			return ""
-		}
+// withdraw takes a tag's rows out of the counts; it must come before what was found of their packages changes.
+func (s *state) withdraw(t *tag) {
+	for _, r := range t.rows {
+		s.do.leave(s, r)
 	}
-	last := s.lastComplete(registry)
-	if last.IsZero() || now.Sub(last) <= 2*sweepPeriod {
-		return ""
-	}
-	return "no complete listing since " + last.UTC().Format("2006-01-02 15:04")
+	s.cut = append(s.cut, t.rows...)
+	t.rows = nil
 }
 
-// matchNew matches the packages that this generation was not asked about yet.
-func (e *Engine) matchNew(s *state) {
-	first := len(s.found)
-	fresh := s.packages.packages[first:]
-	if len(fresh) == 0 {
-		return
-	}
-	out := make([]found, len(fresh))
-	var pool sync.WaitGroup
-	workers := min(runtime.GOMAXPROCS(0), len(fresh))
-	for w := range workers {
-		pool.Go(func() {
-			for i := w; i < len(fresh); i += workers {
-				r := e.matcher.Package(fresh[i])
-				out[i] = &r
-			}
-		})
-	}
-	pool.Wait()
-	s.found = append(slices.Clip(s.found), out...)
-}
+func (s *state) enter(r *Row) { s.tally.add(r, &s.findings, 1) }
 
-func (e *Engine) formDirty(s *state) {
-	for k := range s.dirty {
-		if _, ok := s.refs[k]; ok {
-			s.rows[k] = e.form(s, k)
-		} else {
-			delete(s.rows, k)
+func (s *state) leave(r *Row) { s.tally.add(r, &s.findings, -1) }
+
+// merge is the sorted rows without some and with others. None of the given slices of rows that stand is changed.
+func merge(rows, cut, added []*Row) []*Row {
+	if len(cut) == 0 && len(added) == 0 {
+		return rows
+	}
+	slices.SortFunc(added, compareRows)
+	gone := make([]int, 0, len(cut))
+	for _, r := range cut {
+		at, _ := slices.BinarySearchFunc(rows, r, compareRows)
+		for rows[at] != r { // rows that nothing tells apart
+			at++
+		}
+		gone = append(gone, at)
+	}
+	slices.Sort(gone)
+	out := make([]*Row, 0, len(rows)-len(cut)+len(added))
+	from := 0
+	until := func(end int) {
+		for len(gone) > 0 && gone[0] < end {
+			out = append(out, rows[from:gone[0]]...)
+			from, gone = gone[0]+1, gone[1:]
+		}
+		if from < end {
+			out = append(out, rows[from:end]...)
+			from = end
 		}
 	}
-	clear(s.dirty)
-	for _, rows := range s.rows {
-		for i, r := range rows {
-			if active := e.active(r.Moved); active != r.Active {
-				aged := *r
-				aged.Active = active
-				rows[i] = &aged
-			}
-		}
+	at := 0
+	for _, r := range added {
+		n, _ := slices.BinarySearchFunc(rows[at:], r, compareRows)
+		at += n
+		until(at)
+		out = append(out, r)
 	}
+	until(len(rows))
+	return out
 }
 
 // verdictRank puts rows without a verdict last.
@@ -132,24 +133,36 @@ func verdictRank(r *Row) int {
 }
 
 func compareRows(a, b *Row) int {
-	return cmp.Or(
-		verdictRank(a)-verdictRank(b),
-		b.Counts[plimsoll.SeverityCritical]-a.Counts[plimsoll.SeverityCritical],
-		b.Counts[plimsoll.SeverityHigh]-a.Counts[plimsoll.SeverityHigh],
-		strings.Compare(a.ref.registry, b.ref.registry),
-		strings.Compare(a.ref.repository, b.ref.repository),
-		strings.Compare(a.ref.tag, b.ref.tag),
-		strings.Compare(a.Platform.String(), b.Platform.String()),
-		strings.Compare(string(a.Digest), string(b.Digest)))
+	if c := verdictRank(a) - verdictRank(b); c != 0 {
+		return c
+	}
+	if c := b.Counts[plimsoll.SeverityCritical] - a.Counts[plimsoll.SeverityCritical]; c != 0 {
+		return c
+	}
+	if c := b.Counts[plimsoll.SeverityHigh] - a.Counts[plimsoll.SeverityHigh]; c != 0 {
+		return c
+	}
+	return compareReferences(a, b)
 }
 
-func (s *state) sorted() []*Row {
-	all := make([]*Row, 0, len(s.rows))
-	for _, rows := range s.rows {
-		all = append(all, rows...)
+// compareReferences orders rows by reference and platform. Each step is taken only when the one before found no difference: lists
+// of a million rows are sorted by it.
+func compareReferences(a, b *Row) int {
+	if c := strings.Compare(a.Reference.Registry, b.Reference.Registry); c != 0 {
+		return c
 	}
-	slices.SortFunc(all, compareRows)
-	return all
+	if c := strings.Compare(a.Reference.Repository, b.Reference.Repository); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Reference.Tag, b.Reference.Tag); c != 0 {
+		return c
+	}
+	if a.Platform != b.Platform {
+		if c := strings.Compare(a.Platform.String(), b.Platform.String()); c != 0 {
+			return c
+		}
+	}
+	return strings.Compare(string(a.Digest), string(b.Digest))
 }
 
 func (s *state) allFaults() []string {
@@ -161,92 +174,23 @@ func (s *state) allFaults() []string {
 	return out
 }
 
-func newestFirst(events []Event) []Event {
-	out := slices.Clone(events)
-	slices.SortStableFunc(out, func(a, b Event) int {
+// allEvents are the last events of all streams, the newest first.
+func (s *state) allEvents() []Event {
+	var out []Event
+	for _, events := range s.events {
+		out = append(out, events...)
+	}
+	slices.SortFunc(out, func(a, b Event) int {
 		return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.Stream, b.Stream), cmp.Compare(b.sequence, a.sequence), cmp.Compare(b.index, a.index))
 	})
-	return out
-}
-
-// summarise counts rows and the findings of active ones.
-func (e *Engine) summarise(v *View) plimsoll.Posture {
-	p := plimsoll.Posture{
-		At: v.at, Generation: v.Generation().ID, Policy: e.cfg.Policy.Name,
-		Read: map[plimsoll.ReadState]int{}, Severity: map[plimsoll.Severity]plimsoll.Counted{},
-	}
-	places := make([]int, len(v.found)) // of each package, in active rows
-	for _, r := range v.rows {
-		p.Read[r.Coverage.State]++
-		if r.Verdict.State != "" {
-			count(&p.Stored, r.Verdict.State)
-		}
-		if !r.Active {
-			continue
-		}
-		if r.Verdict.State != "" {
-			count(&p.Active, r.Verdict.State)
-		}
-		if r.image != nil {
-			for _, at := range r.image.places {
-				places[at.pkg]++
-			}
-		}
-	}
-	countFindings(p.Severity, v.found, places)
-	return p
-}
-
-func countFindings(out map[plimsoll.Severity]plimsoll.Counted, by []found, places []int) {
-	type pair struct{ id, name string }
-	unique := map[pair]plimsoll.Severity{}
-	for pkg, n := range places {
-		if n == 0 {
-			continue
-		}
-		for i := range by[pkg].Findings {
-			f := &by[pkg].Findings[i]
-			c := out[f.Severity]
-			c.Places += n
-			out[f.Severity] = c
-			k := pair{f.ID, f.Package}
-			if was, ok := unique[k]; !ok || f.Severity.Rank() < was.Rank() {
-				unique[k] = f.Severity
-			}
-		}
-	}
-	for _, severity := range unique {
-		c := out[severity]
-		c.Unique++
-		out[severity] = c
-	}
-}
-
-func count(v *plimsoll.Verdicts, state plimsoll.VerdictState) {
-	switch state {
-	case plimsoll.VerdictPass:
-		v.Pass++
-	case plimsoll.VerdictWarn:
-		v.Warn++
-	case plimsoll.VerdictFail:
-		v.Fail++
-	default:
-		v.Unknown++
-	}
+	return out[:min(len(out), maxEvents)]
 }
 
 // registries are the configured registries and those that the bucket knows.
-func (e *Engine) registries(s *state, rows []*Row) []Registry {
-	read := map[string]map[plimsoll.ReadState]int{}
-	for _, r := range rows {
-		if read[r.ref.registry] == nil {
-			read[r.ref.registry] = map[plimsoll.ReadState]int{}
-		}
-		read[r.ref.registry][r.Coverage.State]++
-	}
+func (e *Engine) registries(s *state) []Registry {
 	var out []Registry
 	for _, id := range e.known(s) {
-		x := Registry{ID: id, Read: read[id], Sweep: s.newest(id), Recent: slices.Clone(s.sweeps[id]), LastComplete: s.lastComplete(id)}
+		x := Registry{ID: id, Read: maps.Clone(s.tally.registries[id]), Sweep: s.newest(id), Recent: slices.Clone(s.sweeps[id]), LastComplete: s.lastComplete(id)}
 		if x.Read == nil {
 			x.Read = map[plimsoll.ReadState]int{}
 		}

@@ -1,212 +1,168 @@
 package posture
 
 import (
-	"fmt"
-	"maps"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
-	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 )
 
-// judged is what one generation and policy say of one inventory; rows of several tags share it.
-type judged struct {
-	verdict  plimsoll.Verdict
-	known    map[string]plimsoll.Knowledge
-	counts   map[plimsoll.Severity]int
-	fixable  int
-	findings int
+// Row is one image as lists show it: one platform of one tag. It never changes once it stands in a View.
+type Row struct {
+	Reference plimsoll.Reference // registry id, repository, tag; Digest is what the tag names
+	Digest    plimsoll.Digest    // of this platform's manifest
+	Platform  plimsoll.Platform
+	Verdict   plimsoll.Verdict
+	Read      map[string]plimsoll.Coverage  // by analyser
+	Coverage  plimsoll.Coverage             // the worst of Read
+	Known     map[string]plimsoll.Knowledge // by ecosystem found
+	Counts    map[plimsoll.Severity]int     // findings by severity
+	Fixable   int
+	Findings  int
+	Packages  int
+	Content   plimsoll.Content // counts of secrets, files and removed packages; see [Row.Analyzed] before believing a zero
+	Release   plimsoll.OSRelease
+	Size      int64 // compressed bytes
+	Layers    int
+	First     time.Time // the tag was first seen
+	Moved     time.Time // the tag was first seen at this digest
+	Active    bool
+	// Behind is set while a newer digest of the tag is not read yet: the row then shows the last good verdict.
+	Behind plimsoll.Digest
+	// Owner is the team that the image belongs to, see [Owners]; empty when nobody knows.
+	Owner string
+	// A row that is not applicable (Coverage says so: a chart, a signature …) has no verdict: Verdict.State is empty.
+
+	ref   refKey
+	image *image // what verdict and findings are about; nil when nothing was read
 }
 
-// judge forms the opinion of an image. A package that could not be decided makes its ecosystem's knowledge none, so that
-// the verdict cannot be pass.
-func (e *Engine) judge(s *state, im *image) judged {
-	if j, ok := s.verdicts[im]; ok {
-		return j
+// Analyzed says how far what the row shows was read by one analyser. It is false when that analyser did not look at it: it was
+// switched off, or nothing was read.
+func (r *Row) Analyzed(name string) (plimsoll.Coverage, bool) {
+	if c, ok := r.Read[name]; ok {
+		return c, true
 	}
-	j := judged{known: map[string]plimsoll.Knowledge{}, counts: map[plimsoll.Severity]int{}}
-	for _, eco := range im.ecosystems {
-		j.known[eco] = s.known[eco]
+	if r.image == nil {
+		return plimsoll.Coverage{}, false
 	}
-	for _, p := range im.places {
-		if why := s.found[p.pkg].Undecided; why != "" {
-			j.known[s.packages.packages[p.pkg].Ecosystem] = plimsoll.Knowledge{State: plimsoll.KnownNone, Reason: why}
-		}
-	}
-	findings := im.findings(s.found)
-	j.findings = len(findings)
-	for _, f := range findings {
-		j.counts[f.Severity]++
-		if f.Fixed != "" {
-			j.fixable++
-		}
-	}
-	j.verdict = policy.Decide(e.cfg.Policy, policy.Input{Read: im.read, Known: j.known, Findings: findings})
-	s.verdicts[im] = j
-	return j
+	c, ok := r.image.read[name] // the row's own reading is of a newer digest, that is not read yet
+	return c, ok
 }
 
-// form makes the rows of one tag: one an image, or one for the tag while its images are not known.
-func (e *Engine) form(s *state, k refKey) []*Row {
-	r := s.refs[k]
-	all := images(r)
-	switch {
-	case len(all) == 0 && (r.Read.State == plimsoll.ReadNotApplicable || len(r.Platforms) > 0):
-		return []*Row{e.notApplicable(s, k, r)}
-	case len(all) == 0:
-		return e.unresolved(s, k, r)
+// Secrets are the first secrets of a row, at most 50, those that a container can read first. Content counts all of them.
+func (r *Row) Secrets() []plimsoll.Secret {
+	if r.image == nil {
+		return nil
 	}
-	rows := make([]*Row, 0, len(all))
-	for _, p := range all {
-		rows = append(rows, e.platform(s, k, r, p))
-	}
-	return rows
+	return r.image.secrets
 }
 
-// blank is a row with what the tag alone tells.
-func (e *Engine) blank(k refKey, r plimsoll.Ref) *Row {
-	return &Row{
-		Reference: plimsoll.Reference{Registry: k.registry, Repository: k.repository, Tag: k.tag, Digest: r.Digest},
-		Digest:    r.Digest, First: r.First, Moved: r.Moved, Active: e.active(r.Moved), ref: k,
-		Known: map[string]plimsoll.Knowledge{}, Counts: map[plimsoll.Severity]int{},
+// Suspects are the first files of a row that are altered or foreign, at most 50. Content counts all of them.
+func (r *Row) Suspects() []plimsoll.File {
+	if r.image == nil {
+		return nil
 	}
+	return r.image.suspects
 }
 
-// active reports whether a tag moved lately. One whose move nobody saw counts: it may be in use.
-func (e *Engine) active(moved time.Time) bool {
-	return moved.IsZero() || e.cfg.Now().Sub(moved) <= time.Duration(e.cfg.ActiveDays)*24*time.Hour
+// Image is all that is known of one manifest.
+type Image struct {
+	Inventory plimsoll.Inventory
+	Image     plimsoll.Image     // configuration, history, labels
+	Findings  []plimsoll.Finding // sorted: severity, id, purl, path
+	Rows      []*Row             // where it stands
 }
 
-// notApplicable is the row of a tag that holds no image: it is covered and has no verdict.
-func (e *Engine) notApplicable(s *state, k refKey, r plimsoll.Ref) *Row {
-	row := e.blank(k, r)
-	row.Verdict = plimsoll.Verdict{Policy: e.cfg.Policy.Name, Violations: []plimsoll.Violation{}}
-	read := plimsoll.Coverage{State: plimsoll.ReadNotApplicable, Reason: r.Read.Reason}
-	if len(r.Platforms) > 0 && read.Reason == "" {
-		read.Reason = r.Platforms[0].Kind
-	}
-	if r.Read.Short() {
-		read = r.Read // not applicable once, and now it does not answer
-	}
-	e.cover(s, row, map[string]plimsoll.Coverage{"": read})
-	return row
+// Gap is one cause of missing coverage.
+type Gap struct {
+	Registry string
+	State    plimsoll.ReadState
+	Reason   string
+	Images   int // rows of Rows with this cause
+	Example  string
+	Since    time.Time
+	Advice   string // what to do, in words
 }
 
-// unresolved are the rows of a tag whose images are not known: the last good ones, or one without anything.
-func (e *Engine) unresolved(s *state, k refKey, r plimsoll.Ref) []*Row {
-	var rows []*Row
-	for _, p := range s.good(r) {
-		if im := s.images[wanted{digest: p.Digest}].image; im != nil {
-			row := e.blank(k, r)
-			row.Behind = r.Digest
-			e.show(s, row, im)
-			e.cover(s, row, map[string]plimsoll.Coverage{"": r.Read})
-			rows = append(rows, row)
-		}
-	}
-	if len(rows) == 0 {
-		row := e.blank(k, r)
-		e.cover(s, row, map[string]plimsoll.Coverage{"": r.Read})
-		e.nothing(row)
-		rows = append(rows, row)
-	}
-	return rows
+// Unowned is one repository with images whose owner is not known.
+type Unowned struct {
+	Registry   string
+	Repository string
+	Images     int // rows
 }
 
-// platform is the row of one image. While it is not read to the end, the last good image of its platform stays; without
-// one, what a partial inventory holds is shown and cannot pass.
-func (e *Engine) platform(s *state, k refKey, r plimsoll.Ref, p plimsoll.RefPlatform) *Row {
-	row := e.blank(k, r)
-	row.Digest, row.Platform = p.Digest, p.Platform
-	read := maps.Clone(p.Read)
-	if len(read) == 0 {
-		read = map[string]plimsoll.Coverage{"": r.Read}
-	}
-	here := s.images[own(r, p)]
-	switch last := s.lastGood(r, p); {
-	case fresh(r, p) && here.image != nil:
-		e.show(s, row, here.image)
-	case fresh(r, p):
-		read = map[string]plimsoll.Coverage{"": lost(here.err)}
-		e.cover(s, row, read)
-		e.nothing(row)
-		return row
-	case last != nil:
-		e.show(s, row, last)
-		if last.source.digest != p.Digest {
-			row.Behind = r.Digest
-		}
-	case here.image != nil:
-		e.show(s, row, here.image)
-	}
-	e.cover(s, row, read)
-	if row.image == nil {
-		e.nothing(row)
-	}
-	return row
+// Registry is how one registry stands.
+type Registry struct {
+	ID           string
+	Read         map[plimsoll.ReadState]int // rows
+	Sweep        *plimsoll.Sweep            // the newest; nil before the first
+	Recent       []plimsoll.Sweep           // newest first, at most 90
+	LastComplete time.Time                  // of a complete listing
 }
 
-// lost is the coverage of an image whose inventory should be there and cannot be read.
-func lost(err error) plimsoll.Coverage {
-	if err == nil {
-		return plimsoll.Coverage{State: plimsoll.ReadWaiting}
-	}
-	return plimsoll.Failed(fmt.Sprintf("its inventory cannot be used: %v", err))
+// Advised is one advisory (joined by aliases) with what it affects.
+type Advised struct {
+	ID       string
+	Aliases  []string
+	Records  []plimsoll.Advisory // that belong to it
+	Severity plimsoll.Severity
+	Score    float64
+	Places   []Place
+	Unique   int // distinct packages
+	Active   int // rows that are active
+	// Undecided counts rows that cannot be told: coverage short or no advisory data.
+	Undecided int
 }
 
-// lastGood is the image that stands in for one that is not read to the end: of the same platform, or the only one.
-func (s *state) lastGood(r plimsoll.Ref, p plimsoll.RefPlatform) *image {
-	all := s.good(r)
-	for _, g := range all {
-		im := s.images[wanted{digest: g.Digest}].image
-		if im != nil && (g.Digest == p.Digest || im.platform == p.Platform || len(all) == 1 && len(images(r)) == 1) {
-			return im
-		}
-	}
-	return nil
+// Place is one (row, package) that an advisory affects.
+type Place struct {
+	Row     *Row
+	Finding plimsoll.Finding
+	First   time.Time // first seen in the repository; zero where nobody asked for it
+	Due     *Due      // nil where the policy sets no deadline, or nobody asked for it
 }
 
-// show puts what is known of an image into a row.
-func (e *Engine) show(s *state, row *Row, im *image) {
-	j := e.judge(s, im)
-	row.image, row.Digest, row.Platform, row.Release = im, im.source.digest, im.platform, im.release
-	row.Verdict, row.Known, row.Counts = j.verdict, j.known, j.counts
-	row.Fixable, row.Findings, row.Packages = j.fixable, j.findings, len(im.places)
-	row.Size, row.Layers = im.size, im.layers
+// Listed is one line of the advisories list.
+type Listed struct {
+	ID       string
+	Severity plimsoll.Severity
+	Score    float64
+	Packages []string // names, sorted
+	Unique   int
+	Images   int // rows
+	Fixable  bool
 }
 
-// nothing is the verdict of a row of which nothing was read.
-func (e *Engine) nothing(row *Row) {
-	row.Verdict = policy.Decide(e.cfg.Policy, policy.Input{Read: row.Read})
+// Event is one line of what happened lately.
+type Event struct {
+	Time   time.Time
+	Stream string
+	Actor  string
+	Change plimsoll.Change
+
+	sequence int64 // of its batch, and its place in it: the order within a stream
+	index    int
 }
 
-// cover says how far the row was read; what was complete is stale when its listing or recipe is too old.
-func (e *Engine) cover(s *state, row *Row, read map[string]plimsoll.Coverage) {
-	if why := s.staleness(row, s.refs[row.ref]); why != "" {
-		read = maps.Clone(read)
-		for name, c := range read {
-			if c.State == plimsoll.ReadComplete {
-				read[name] = plimsoll.Coverage{State: plimsoll.ReadStale, Reason: why}
-			}
-		}
-	}
-	row.Read = read
-	row.Coverage = plimsoll.WorstCoverage(maps.Values(read))
-}
-
-// staleness is why a row that was complete is stale now; empty when it is not (DESIGN §3).
-func (s *state) staleness(row *Row, r plimsoll.Ref) string {
-	if why := s.stale[row.ref.registry]; why != "" {
-		return why
-	}
-	newest := s.newest(row.ref.registry)
-	if newest == nil || newest.Recipe == "" || r.Recipe == "" || r.Recipe == newest.Recipe || r.Read.State == plimsoll.ReadNotApplicable {
-		return ""
-	}
-	for _, x := range s.sweeps[row.ref.registry][1:] {
-		if x.Recipe == r.Recipe {
-			return "read by a recipe that has been replaced"
-		}
-	}
-	return "" // a recipe that no older sweep had is newer than the newest sweep: a push after an upgrade
-}
+// Methods of View, the posture at one moment; immutable and safe for concurrent readers (implemented in this package):
+//
+//	func (e *Engine) View() *View
+//	func (v *View) At() time.Time
+//	func (v *View) Position() map[string]int64               // change-log positions folded in
+//	func (v *View) Generation() plimsoll.Generation
+//	func (v *View) Policy() plimsoll.Policy
+//	func (v *View) Rows() []*Row                             // sorted: verdict, critical, high, reference, platform
+//	func (v *View) Summary() plimsoll.Posture
+//	func (v *View) Image(d plimsoll.Digest) (*Image, bool)   // reads the inventory from the bucket's cache
+//	func (v *View) Findings(r *Row) []plimsoll.Finding
+//	func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot]   // the same without copies and order: for counting
+//	func (v *View) Having(cond func(*plimsoll.Finding) bool) *Having  // the findings that meet a condition
+//	func (v *View) Packages() iter.Seq[*plimsoll.Package]     // distinct ones
+//	func (v *View) Holders(wanted func(*plimsoll.Package) bool) iter.Seq2[*Row, iter.Seq2[*plimsoll.Package, Spot]]
+//	func (v *View) Advisories() []Listed                     // that affect anything, worst first
+//	func (v *View) Advisory(id string) (Advised, bool)       // by any alias
+//	func (v *View) Gaps() []Gap                              // most images first
+//	func (v *View) Unowned() []Unowned                       // repositories without an owner
+//	func (v *View) Registries() []Registry
+//	func (v *View) Events(n int) []Event                     // newest first
+//	func (v *View) Faults() []string                         // what of the bucket could not be read

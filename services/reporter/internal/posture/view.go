@@ -1,123 +1,162 @@
 package posture
 
 import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/lineage"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
 )
 
-// Row is one image as lists show it: one platform of one tag. It never changes once it stands in a View.
-type Row struct {
-	Reference plimsoll.Reference // registry id, repository, tag; Digest is what the tag names
-	Digest    plimsoll.Digest    // of this platform's manifest
-	Platform  plimsoll.Platform
-	Verdict   plimsoll.Verdict
-	Read      map[string]plimsoll.Coverage  // by analyser
-	Coverage  plimsoll.Coverage             // the worst of Read
-	Known     map[string]plimsoll.Knowledge // by ecosystem found
-	Counts    map[plimsoll.Severity]int     // findings by severity
-	Fixable   int
-	Findings  int
-	Packages  int
-	Release   plimsoll.OSRelease
-	Size      int64 // compressed bytes
-	Layers    int
-	First     time.Time // the tag was first seen
-	Moved     time.Time // the tag was first seen at this digest
-	Active    bool
-	// Behind is set while a newer digest of the tag is not read yet: the row then shows the last good verdict.
-	Behind plimsoll.Digest
-	// A row that is not applicable (Coverage says so: a chart, a signature …) has no verdict: Verdict.State is empty.
+// View is the posture at one moment; immutable and safe for concurrent readers.
+type View struct {
+	at         time.Time
+	position   map[string]int64
+	policy     plimsoll.Policy
+	matcher    *match.Matcher
+	found      findings
+	rows       []*Row
+	places     table[int32] // stored rows: places by package number
+	flawed     table[int32] // stored rows that have a flaw, by its number
+	lists      int32        // numbers of layers' lists are below
+	summary    plimsoll.Posture
+	gaps       []Gap
+	unowned    []Unowned
+	registries []Registry
+	events     []Event // newest first
+	faults     []string
+	cfg        *Config
+	clock      Clock
+	book       *book
+	lineage    *lineage.Lineage
+	former     []formerName // images that tags held before
+	chains     chains
+	trials     *trials
+	rebuilds   map[string][2][]Action // by the name of their rows; under trials' lock
 
-	ref   refKey
-	image *image // what verdict and findings are about; nil when nothing was read
+	numbered sync.Once
+	firsts   []int // of each package, the number of its first finding
+	flats    []atomic.Pointer[[]flatHit]
+
+	once    sync.Once
+	advised map[string]*advised // by finding id
 }
 
-// Image is all that is known of one manifest.
-type Image struct {
-	Inventory plimsoll.Inventory
-	Image     plimsoll.Image     // configuration, history, labels
-	Findings  []plimsoll.Finding // sorted: severity, id, purl, path
-	Rows      []*Row             // where it stands
+// At is when the view was formed.
+func (v *View) At() time.Time { return v.at }
+
+// Position is the change-log position of each stream that is folded in.
+func (v *View) Position() map[string]int64 { return maps.Clone(v.position) }
+
+func (v *View) reached(positions map[string]int64) bool {
+	for stream, sequence := range positions {
+		if v.position[stream] < sequence {
+			return false
+		}
+	}
+	return true
 }
 
-// Gap is one cause of missing coverage.
-type Gap struct {
-	Registry string
-	State    plimsoll.ReadState
-	Reason   string
-	Images   int // rows of Rows with this cause
-	Example  string
-	Since    time.Time
-	Advice   string // what to do, in words
+// Generation is the state of the advisories that verdicts were formed by.
+func (v *View) Generation() plimsoll.Generation { return v.matcher.Index().Generation() }
+
+// Policy is what verdicts were formed by.
+func (v *View) Policy() plimsoll.Policy { return v.policy }
+
+// Rows are all images, sorted by verdict, critical, high, reference, platform. Rows that are not applicable have no verdict
+// (its State is empty) and stand last.
+func (v *View) Rows() []*Row { return v.rows }
+
+// Summary counts: verdicts and findings by severity of active and of all stored images (Unique: distinct id and package;
+// Places: findings), and read states of all stored ones. Rows that are not applicable have no verdict and are counted in
+// Read alone.
+func (v *View) Summary() plimsoll.Posture { return v.summary }
+
+// Gaps are the causes of missing coverage, most images first.
+func (v *View) Gaps() []Gap { return v.gaps }
+
+// Unowned are the repositories that hold images whose owner is not known, most images first.
+func (v *View) Unowned() []Unowned { return v.unowned }
+
+// Registries are the configured registries and those that the bucket knows, by id.
+func (v *View) Registries() []Registry { return v.registries }
+
+// Faults are what could not be read of the bucket: a gap in the change log, an object that is damaged. While there are any,
+// the posture may lack something. Sorted.
+func (v *View) Faults() []string { return v.faults }
+
+// Events are what happened lately, newest first, at most n.
+func (v *View) Events(n int) []Event { return v.events[:max(0, min(n, len(v.events)))] }
+
+// Findings are the findings of a row, sorted: severity, id, purl, path.
+func (v *View) Findings(r *Row) []plimsoll.Finding {
+	if r == nil || r.image == nil {
+		return nil
+	}
+	return r.image.findings(&v.found)
 }
 
-// Registry is how one registry stands.
-type Registry struct {
-	ID           string
-	Read         map[plimsoll.ReadState]int // rows
-	Sweep        *plimsoll.Sweep            // the newest; nil before the first
-	Recent       []plimsoll.Sweep           // newest first, at most 90
-	LastComplete time.Time                  // of a complete listing
+// imageTimeout bounds the two reads that one image page needs.
+const imageTimeout = 30 * time.Second
+
+// Image is all that is known of one manifest that a row shows. The inventory is read from the bucket, where one that was
+// lost since makes it false.
+func (v *View) Image(d plimsoll.Digest) (*Image, bool) {
+	var rows []*Row
+	for _, r := range v.rows {
+		if r.Digest == d {
+			rows = append(rows, r)
+		}
+	}
+	if len(rows) == 0 {
+		return nil, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), imageTimeout)
+	defer cancel()
+	im := &Image{Rows: rows, Findings: v.Findings(rows[0])}
+	if held := rows[0].image; held != nil {
+		inv, err := v.cfg.readInventory(ctx, held.source)
+		if err != nil {
+			return nil, false
+		}
+		im.Inventory = inv
+	}
+	if resolved, err := blob.ReadJSON[plimsoll.Image](ctx, v.cfg.Store, blob.ImageKey(d)); err == nil && resolved.Digest == d {
+		im.Image = resolved
+	} else {
+		im.Image = plimsoll.Image{Digest: d, Platform: rows[0].Platform}
+	}
+	return im, true
 }
 
-// Advised is one advisory (joined by aliases) with what it affects.
-type Advised struct {
-	ID       string
-	Aliases  []string
-	Records  []plimsoll.Advisory // that belong to it
-	Severity plimsoll.Severity
-	Score    float64
-	Places   []Place
-	Unique   int // distinct packages
-	Active   int // rows that are active
-	// Undecided counts rows that cannot be told: coverage short or no advisory data.
-	Undecided int
+// Advisories are the advisories that affect anything stored, worst first.
+func (v *View) Advisories() []Listed {
+	v.once.Do(v.advise)
+	out := make([]Listed, 0, len(v.advised))
+	for _, a := range v.advised {
+		out = append(out, a.listed())
+	}
+	slices.SortFunc(out, func(a, b Listed) int {
+		return cmp.Or(
+			a.Severity.Rank()-b.Severity.Rank(),
+			cmp.Compare(b.Score, a.Score),
+			b.Images-a.Images,
+			strings.Compare(a.ID, b.ID))
+	})
+	return out
 }
 
-// Place is one (row, package) that an advisory affects.
-type Place struct {
-	Row     *Row
-	Finding plimsoll.Finding
+// Advisory is one advisory by its id, an alias, or the id of a record that fixes several flaws. It is found when it affects
+// something here or a record of that name exists.
+func (v *View) Advisory(id string) (Advised, bool) {
+	v.once.Do(v.advise)
+	return v.lookup(id)
 }
-
-// Listed is one line of the advisories list.
-type Listed struct {
-	ID       string
-	Severity plimsoll.Severity
-	Score    float64
-	Packages []string // names, sorted
-	Unique   int
-	Images   int // rows
-	Fixable  bool
-}
-
-// Event is one line of what happened lately.
-type Event struct {
-	Time   time.Time
-	Stream string
-	Actor  string
-	Change plimsoll.Change
-
-	sequence int64 // of its batch, and its place in it: the order within a stream
-	index    int
-}
-
-// Methods of View, the posture at one moment; immutable and safe for concurrent readers (implemented in this package):
-//
-//	func (e *Engine) View() *View
-//	func (v *View) At() time.Time
-//	func (v *View) Position() map[string]int64               // change-log positions folded in
-//	func (v *View) Generation() plimsoll.Generation
-//	func (v *View) Policy() plimsoll.Policy
-//	func (v *View) Rows() []*Row                             // sorted: verdict, critical, high, reference, platform
-//	func (v *View) Summary() plimsoll.Posture
-//	func (v *View) Image(d plimsoll.Digest) (*Image, bool)   // reads the inventory from the bucket's cache
-//	func (v *View) Findings(r *Row) []plimsoll.Finding
-//	func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot]   // the same without copies and order: for counting
-//	func (v *View) Advisories() []Listed                     // that affect anything, worst first
-//	func (v *View) Advisory(id string) (Advised, bool)       // by any alias
-//	func (v *View) Gaps() []Gap                              // most images first
-//	func (v *View) Registries() []Registry
-//	func (v *View) Events(n int) []Event                     // newest first
-//	func (v *View) Faults() []string                         // what of the bucket could not be read

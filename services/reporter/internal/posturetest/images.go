@@ -26,8 +26,8 @@ var flawed = []struct {
 	{"tar", "tar", "1.34+dfsg-1.2", "Debian:12", "var/lib/dpkg/status", "CVE-2024-99999", "1.34+dfsg-1.3", "", 0},
 }
 
-// records are the advisories of a world.
-func records() (out []plimsoll.Advisory) {
+// Records are the advisories of a world.
+func Records() (out []plimsoll.Advisory) {
 	seen := map[string]bool{}
 	for i, x := range flawed {
 		if seen[x.id] {
@@ -74,6 +74,7 @@ func (w *World) fill(n int) {
 		at := [2]string{w.Registries[i%3/2].ID, repositories[i%len(repositories)]}
 		refs[at] = append(refs[at], w.random(i))
 	}
+	w.bases()
 	for _, registry := range w.Registries {
 		for _, repository := range repositories {
 			if all := refs[[2]string{registry.ID, repository}]; len(all) > 0 {
@@ -155,19 +156,22 @@ func (w *World) packages(i int) (out []plimsoll.Package) {
 func (w *World) platform(name, arch string, packages []plimsoll.Package, c plimsoll.Coverage) plimsoll.RefPlatform {
 	d := Digest(name + " " + arch)
 	read := map[string]plimsoll.Coverage{plimsoll.AnalyzerTree: plimsoll.Complete(), plimsoll.AnalyzerPackages: c}
+	if kind := kindOf(d); kind != 0 {
+		read[plimsoll.AnalyzerFiles], read[plimsoll.AnalyzerSecrets] = plimsoll.Complete(), c
+	}
 	inv := plimsoll.Inventory{
 		Image: d, Recipe: recipe, Platform: plimsoll.Platform{OS: "linux", Architecture: arch}, Read: read, Packages: packages,
 		Release: plimsoll.OSRelease{ID: "debian", VersionID: "12", PrettyName: "Debian GNU/Linux 12 (bookworm)"},
 	}
 	im := plimsoll.Image{
-		Digest: d, Platform: inv.Platform, Labels: map[string]string{"org.opencontainers.image.source": "https://git.corp.example/shop", Hostile: Hostile},
+		Base: plimsoll.BaseClaim{Name: "harbor.corp.example/debian:12"}, Digest: d, Platform: inv.Platform, Labels: map[string]string{"org.opencontainers.image.source": "https://git.corp.example/shop", Hostile: Hostile},
 	}
 	steps := []string{
 		"ADD rootfs.tar.xz / # debian bookworm", "RUN /bin/sh -c apt-get update && apt-get install -y --no-install-recommends ca-certificates openssl",
 		"COPY target/ /app/ " + Hostile, "COPY config /etc/app",
 	}
 	for i, by := range steps {
-		l := plimsoll.InventoryLayer{Digest: Digest(fmt.Sprint(name, i)), Size: int64(4_000_000 + w.rand.IntN(90_000_000)/(i*i+1)), CreatedBy: by, Read: plimsoll.Complete(), Entries: 100}
+		l := plimsoll.InventoryLayer{DiffID: diffID(d, i), Digest: Digest(fmt.Sprint(name, i)), Size: int64(4_000_000 + w.rand.IntN(90_000_000)/(i*i+1)), CreatedBy: by, Read: plimsoll.Complete(), Entries: 100}
 		inv.Layers = append(inv.Layers, l)
 		im.Layers = append(im.Layers, plimsoll.LayerRef{Digest: l.Digest, Size: l.Size, CreatedBy: by})
 		im.History = append(im.History, plimsoll.HistoryEntry{CreatedBy: by})
@@ -176,6 +180,7 @@ func (w *World) platform(name, arch string, packages []plimsoll.Package, c plims
 	for _, p := range packages {
 		inv.Ecosystems = append(inv.Ecosystems, p.Ecosystem)
 	}
+	content(&inv)
 	w.store(inv, im, false)
 	return plimsoll.RefPlatform{Platform: inv.Platform, Digest: d, Read: read}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
@@ -33,11 +34,15 @@ const recipe = plimsoll.Recipe("1111111111111111")
 type World struct {
 	tb         testing.TB
 	Store      *blob.Store
+	Bucket     blob.Config // what Store was opened by
 	Engine     *posture.Engine
 	Registries []plimsoll.Registry
 	At         time.Time // what Now gives; tests may move it
+	Policy     plimsoll.Policy
+	Findings   *history.Tracker // of Engine's views
 	rand       *rand.Rand
 	seq        int64
+	checks     *history.FeedLog
 }
 
 // Now is the world's clock.
@@ -47,8 +52,9 @@ func (w *World) Now() time.Time { return w.At }
 func New(tb testing.TB, n int) *World {
 	tb.Helper()
 	w := Empty(tb)
+	w.Decide(w.Policy)
 	w.fill(n)
-	w.Advise(records()...)
+	w.Advise(Records()...)
 	w.Fold()
 	return w
 }
@@ -64,14 +70,44 @@ func Empty(tb testing.TB) *World {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &World{tb: tb, Store: s, At: Start, rand: rand.New(rand.NewPCG(4, 8)), Registries: []plimsoll.Registry{
+	w := &World{tb: tb, Store: s, Bucket: c, At: Start, rand: rand.New(rand.NewPCG(4, 8)), checks: history.NewFeedLog(s), Findings: history.NewTracker(), Policy: policy.Baseline(), Registries: []plimsoll.Registry{
 		{ID: "harbor", URL: "https://harbor.corp.example", Include: []string{"**"}},
 		{ID: "ecr-prod", URL: "https://123.dkr.ecr.example"},
 	}}
-	w.Engine = posture.New(posture.Config{
-		Store: s, Registries: w.Registries, Policy: policy.Baseline(), Now: w.Now, Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),
-	})
+	w.Engine = posture.New(w.Config())
 	return w
+}
+
+// Config is what the world's engine is made from.
+func (w *World) Config() posture.Config {
+	return posture.Config{Store: w.Store, Registries: w.Registries, Policy: w.Policy, Clock: w.Findings, Now: w.Now, Log: slog.New(slog.NewTextHandler(w.tb.Output(), nil))}
+}
+
+// Decide puts a policy in force, and into the change log with the settings, as the reporter does when it starts.
+func (w *World) Decide(p plimsoll.Policy) {
+	w.tb.Helper()
+	w.Policy = p
+	w.check(history.Record(w.tb.Context(), w.Store, w.At, p, history.SettingsOf(w.Registries, posture.DefaultActiveDays, posture.DefaultStaleAfter)))
+	w.Engine.SetPolicy(p)
+}
+
+// Gone takes a tag away as the scheduler does: from refs/, then in the change log.
+func (w *World) Gone(registry, repository, tag string) {
+	w.tb.Helper()
+	_, err := w.Store.MergeRefs(w.tb.Context(), registry, repository, func(tags map[string]plimsoll.Ref) []string {
+		delete(tags, tag)
+		return []string{tag}
+	})
+	w.check(err)
+	w.Log(registry, "sweep", plimsoll.Change{Kind: plimsoll.ChangeGone, Repository: repository, Tag: tag, Text: "two complete listings lacked it"})
+}
+
+// Advance takes in what the change log holds and forms what time changed.
+func (w *World) Advance() {
+	w.tb.Helper()
+	_, err := w.Engine.Advance(w.tb.Context())
+	w.check(err)
+	w.Findings.Observe(w.Engine.View())
 }
 
 func (w *World) check(err error) {
@@ -85,6 +121,7 @@ func (w *World) check(err error) {
 func (w *World) Fold() {
 	w.tb.Helper()
 	w.check(w.Engine.Fold(w.tb.Context()))
+	w.Findings.Observe(w.Engine.View())
 }
 
 // Advise puts records in force, through the same stages as a feed's.
@@ -109,6 +146,7 @@ func (w *World) Advise(all ...plimsoll.Advisory) {
 	}
 	x, _, err := advisory.NewUpdater(w.Store, advisory.Files("https://osv.corp.example", folder), advisory.Options{Now: w.Now}).Update(w.tb.Context())
 	w.check(err)
+	w.check(w.checks.Checked(w.tb.Context(), w.At, x.Generation()))
 	w.Engine.SetGeneration(x)
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,17 +20,26 @@ const scopeLine = "Covers images stored in the registries listed; says nothing o
 const eventsRead = 10_000
 
 // build makes the model of a week from the posture as it stands.
-func (w *Writer) build(v *posture.View, week Week, cutoff time.Time, former []stored) Model {
+func (w *Writer) build(ctx context.Context, v *posture.View, week Week, cutoff time.Time, former []stored) Model {
 	m := Model{Front: w.front(v, week, cutoff, former)}
 	m.Scope = w.scope(v, week)
 	m.Method = w.method(v, week)
+	p := w.past(v, week)
+	moved, fault := w.waterfall(ctx, v, week)
+	m.Ranking, m.Changes, m.Overdue = ranking(v, p, week.Name, former), changes(v, p, week, moved), overdue(v, p, v.At())
 	m.Page = w.page(v, m)
+	if m.Page.Overdue, m.Page.New, m.Page.Closed = m.Overdue.Count, m.Changes.NewCount, m.Changes.Shut; moved != nil {
+		m.Page.Moved = &Waterfall{moved.From, moved.To, moved.Before, moved.After, moved.Causes}
+	}
+	if fault != "" {
+		m.Page.Remarks = append(m.Page.Remarks, fault)
+	}
 	m.Verdicts = verdicts(v, m, former)
-	m.Findings = findings(v)
+	m.Findings = append(findings(v), closedRows(m.Changes)...)
 	if n := list.Count(v, all()).Places; n > maxFindings {
 		m.Page.Remarks = append(m.Page.Remarks, fmt.Sprintf("The list of findings is cut at %d of %d.", maxFindings, n))
 	}
-	m.Changes = changes(v, m, former)
+	m.Content = content(v)
 	m.Missing = missing()
 	return m
 }
@@ -144,7 +154,7 @@ func (w *Writer) scope(v *posture.View, week Week) Scope {
 	s.Balance.Whole = s.Balance.Listed == s.Balance.Covered+s.Balance.Gaps
 	for _, e := range v.Events(eventsRead) {
 		if e.Change.Kind == plimsoll.ChangeScope && within(week, e.Time) {
-			s.Changes = append(s.Changes, Change{Reference: e.Stream, Cause: e.Change.Text, Time: e.Time})
+			s.Changes = append(s.Changes, Change{Cause: e.Change.Text, Time: e.Time})
 		}
 	}
 	return s
@@ -220,7 +230,8 @@ func (w *Writer) method(v *posture.View, week Week) Method {
 func weaknesses() []string {
 	return []string{
 		"Packages are found by their databases and metadata: software that was copied in without either is not seen.",
-		"Secrets, malware and configuration are not analysed.",
+		"Secrets are found by the form of known credentials, in text files of moderate size and in the image's configuration: one of no known form, or within a binary or an archive, is not seen.",
+		"An altered file is told by the sums that its package keeps: who can change both leaves no trace. Malware and misconfiguration are not analysed.",
 		"A distribution's advisory tells of its own packages; what it has not judged yet is not in the data.",
 		"Severity is the record's own, else another record's of the same flaw, else the vendor's word; what nobody rated stays “not rated”.",
 	}
@@ -257,8 +268,12 @@ func findings(v *posture.View) []Finding {
 		out = append(out, Finding{
 			Asset: r.Reference.Registry + "/" + r.Reference.Repository + "@" + string(r.Digest), Ref: list.Name(r), Platform: r.Platform.String(),
 			ID: x.ID, Severity: x.Severity, Score: x.Score, Source: x.Source, PURL: x.PURL, Package: x.Package, Version: x.Version,
-			Fixed: x.Fixed, Layer: x.Layer, Path: x.Path, Active: r.Active, Verdict: r.Verdict.State,
+			Fixed: x.Fixed, Layer: x.Layer, Path: x.Path, Active: r.Active, Verdict: r.Verdict.State, Owner: r.Owner, Detected: p.First,
 		})
+		if d := p.Due; d != nil {
+			f := &out[len(out)-1]
+			f.Deadline, f.From, f.Over = d.At, string(d.From), d.Over
+		}
 	}
 	return out
 }
@@ -266,11 +281,9 @@ func findings(v *posture.View) []Finding {
 // missing are the sections whose data Plimsoll does not hold yet: they stay, and say so.
 func missing() []Missing {
 	return []Missing{
-		{"5 Ranking and deadlines", "no deadlines are set yet"},
-		{"7 Overdue and exploited", "no deadlines and no list of exploited flaws are known yet"},
 		{"8 Exceptions", "no waivers and no VEX statements are known yet"},
 		{"9 Bases", "the chain of bases is not known yet"},
-		{"10 Content", "secrets, malware and files are not analysed"},
+		{"10 Content: malware", "malware is not analysed"},
 		{"11 Changes to the system", "no audit log is kept yet"},
 		{"12 Control map", "no controls are mapped yet"},
 	}

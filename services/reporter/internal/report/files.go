@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
@@ -21,6 +22,12 @@ func files(m Model) []output {
 		{"coverage.csv", "text/csv; charset=utf-8", func(b *bytes.Buffer) error { return list.WriteCSV(b, list.GapColumns, slices.Values(m.Scope.Gaps)) }},
 		{"changes.csv", "text/csv; charset=utf-8", func(b *bytes.Buffer) error {
 			return list.WriteCSV(b, changeColumns, slices.Values(allChanges(m.Changes)))
+		}},
+		{"overdue.csv", "text/csv; charset=utf-8", func(b *bytes.Buffer) error {
+			return list.WriteCSV(b, overdueColumns, slices.Values(m.Overdue.Lines))
+		}},
+		{"content.csv", "text/csv; charset=utf-8", func(b *bytes.Buffer) error {
+			return list.WriteCSV(b, contentColumns, slices.Values(allContent(m.Content)))
 		}},
 	}
 }
@@ -45,22 +52,42 @@ var findingColumns = []list.Column[Finding]{
 	{Name: "path", Cell: func(f Finding) string { return f.Path }},
 	{Name: "active", Cell: func(f Finding) string { return strconv.FormatBool(f.Active) }},
 	{Name: "verdict", Cell: func(f Finding) string { return string(f.Verdict) }},
+	{Name: "owner", Cell: func(f Finding) string { return f.Owner }},
+	{Name: "first detected", Cell: func(f Finding) string { return stamp(f.Detected) }},
+	{Name: "deadline", Cell: func(f Finding) string { return stamp(f.Deadline) }},
+	{Name: "deadline from", Cell: func(f Finding) string { return f.From }},
+	{Name: "days over", Cell: func(f Finding) string { return strconv.Itoa(f.Over) }},
+	{Name: "closed", Cell: func(f Finding) string { return stamp(f.Closed) }},
+	{Name: "proof", Cell: func(f Finding) string { return f.Proof }},
 }
 
+// changeRow is one line of changes.csv.
 type changeRow struct {
-	Change
+	FindingChange
 	what string
 }
 
 var changeColumns = []list.Column[changeRow]{
 	{Name: "change", Cell: func(c changeRow) string { return c.what }},
-	{Name: "reference", Cell: func(c changeRow) string { return c.Reference }},
-	{Name: "platform", Cell: func(c changeRow) string { return c.Platform }},
+	{Name: "id", Cell: func(c changeRow) string { return c.ID }},
+	{Name: "registry", Cell: func(c changeRow) string { return c.Registry }},
+	{Name: "repository", Cell: func(c changeRow) string { return c.Repository }},
 	{Name: "advisory", Cell: func(c changeRow) string { return c.Advisory }},
 	{Name: "package", Cell: func(c changeRow) string { return c.Package }},
 	{Name: "severity", Cell: func(c changeRow) string { return string(c.Severity) }},
-	{Name: "cause or proof", Cell: func(c changeRow) string { return c.Cause }},
+	{Name: "first detected", Cell: func(c changeRow) string { return stamp(c.Detected) }},
+	{Name: "cause", Cell: func(c changeRow) string { return c.Cause }},
+	{Name: "closed", Cell: func(c changeRow) string { return stamp(c.Closed) }},
+	{Name: "proof", Cell: func(c changeRow) string { return c.Proof }},
+	{Name: "tag", Cell: func(c changeRow) string { return c.Tag }},
 	{Name: "digest", Cell: func(c changeRow) string { return string(c.Digest) }},
+	{Name: "scan", Cell: func(c changeRow) string { return c.Scan }},
+	{Name: "closed in time", Cell: func(c changeRow) string {
+		if c.InTime == nil {
+			return ""
+		}
+		return strconv.FormatBool(*c.InTime)
+	}},
 }
 
 func allChanges(c Changes) (out []changeRow) {
@@ -73,6 +100,42 @@ func allChanges(c Changes) (out []changeRow) {
 	return out
 }
 
+var overdueColumns = []list.Column[OverdueLine]{
+	{Name: "id", Cell: func(o OverdueLine) string { return o.ID }},
+	{Name: "registry", Cell: func(o OverdueLine) string { return o.Registry }},
+	{Name: "repository", Cell: func(o OverdueLine) string { return o.Repository }},
+	{Name: "owner", Cell: func(o OverdueLine) string { return o.Owner }},
+	{Name: "images", Cell: func(o OverdueLine) string { return strconv.Itoa(o.ImageCount) }},
+	{Name: "examples", Cell: func(o OverdueLine) string { return strings.Join(o.Images, " ") }},
+	{Name: "advisory", Cell: func(o OverdueLine) string { return o.Advisory }},
+	{Name: "package", Cell: func(o OverdueLine) string { return o.Package }},
+	{Name: "installed", Cell: func(o OverdueLine) string { return o.Version }},
+	{Name: "fixed in", Cell: func(o OverdueLine) string { return o.Fixed }},
+	{Name: "severity", Cell: func(o OverdueLine) string { return string(o.Severity) }},
+	{Name: "first detected", Cell: func(o OverdueLine) string { return stamp(o.Detected) }},
+	{Name: "deadline", Cell: func(o OverdueLine) string { return stamp(o.Deadline) }},
+	{Name: "deadline from", Cell: func(o OverdueLine) string { return string(o.From) }},
+	{Name: "days over", Cell: func(o OverdueLine) string { return strconv.Itoa(o.Over) }},
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// signed writes a difference so that nobody takes it for a number.
+func signed(n int) string {
+	switch {
+	case n > 0:
+		return "+" + list.Comma(n)
+	case n < 0:
+		return "−" + list.Comma(-n)
+	}
+	return "0"
+}
+
 //go:embed report.html
 var page string
 
@@ -80,9 +143,17 @@ var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"t": list.Visible, "num": list.Comma, "at": instant,
 	"state": func(n map[plimsoll.ReadState]int, s string) string { return list.Comma(n[plimsoll.ReadState(s)]) },
 	"join":  func(all []string) string { return list.Visible(strings.Join(all, ", ")) },
-	"first": func(all []Change, n int) []Change { return all[:min(n, len(all))] },
-	"share": func(part, whole int) string { return list.Share(int64(part), int64(whole)) },
-	"add3":  func(a, b, c int) int { return a + b + c },
+	"layer": layerName, "notes": noteText, "maxContent": func() int { return maxContent },
+	"add1":         func(n int) int { return n + 1 },
+	"firstSecrets": func(all []SecretLine) []SecretLine { return all[:min(maxPrinted, len(all))] },
+	"firstFiles":   func(all []FileLine) []FileLine { return all[:min(maxPrinted, len(all))] },
+	"first":        func(all []FindingChange, n int) []FindingChange { return all[:min(n, len(all))] },
+	"firstOverdue": func(all []OverdueLine, n int) []OverdueLine { return all[:min(n, len(all))] },
+	"days":         func(d float64) string { return strconv.FormatFloat(d, 'f', 1, 64) },
+	"from":         func(d plimsoll.DeadlineStart) string { return strings.ReplaceAll(string(d), "_", " ") },
+	"signed":       signed,
+	"share":        func(part, whole int) string { return list.Share(int64(part), int64(whole)) },
+	"add3":         func(a, b, c int) int { return a + b + c },
 }).Parse(page))
 
 // HTML writes the report as one file: no script, its style inside, A4 in print.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 )
 
@@ -13,6 +14,8 @@ const (
 	maxFindings = 250_000
 	// trendWeeks is the quarter that an auditor compares (REPORT: verdicts, trend of 13 weeks).
 	trendWeeks = 13
+	// maxContent is how many secrets and how many files are listed; all are counted.
+	maxContent = 5_000
 	// maxChanges is how many new and closed findings are listed; all are counted.
 	maxChanges = 50_000
 )
@@ -24,7 +27,10 @@ type Model struct {
 	Scope    Scope     `json:"scope_and_coverage"`
 	Method   Method    `json:"method_and_data"`
 	Verdicts Verdicts  `json:"verdicts"`
+	Ranking  Ranking   `json:"ranking_and_deadlines"`
 	Changes  Changes   `json:"new_and_closed"`
+	Overdue  Overdue   `json:"overdue_and_exploited"`
+	Content  Content   `json:"content"`
 	Missing  []Missing `json:"missing"` // sections whose data is not known yet
 	Findings []Finding `json:"findings"`
 }
@@ -61,6 +67,10 @@ type Page struct {
 	Covered   int               `json:"covered"`
 	Listed    int               `json:"listed"`
 	Severity  []SeverityCount   `json:"severity"` // in active images
+	Overdue   int               `json:"overdue"`  // findings, each once a repository, package and flaw
+	New       int               `json:"new"`
+	Closed    int               `json:"closed"`
+	Moved     *Waterfall        `json:"moved"` // null where it cannot be told: a remark says why
 	Decisions []string          `json:"decisions"`
 }
 
@@ -156,28 +166,170 @@ type TrendWeek struct {
 	Listed  int               `json:"listed"`
 }
 
-// Changes is section 6: new and closed against the report before. Closed only by proof.
-type Changes struct {
-	Known     bool     `json:"known"` // false for the first report, or when the one before cannot be read: Reason says why
-	Reason    string   `json:"reason"`
-	New       []Change `json:"new"`
-	Closed    []Change `json:"closed"`
-	NewCount  int      `json:"new_count"`
-	Shut      int      `json:"closed_count"`
-	Untold    int      `json:"cannot_be_told"` // open before, and the image is not read whole now: not closed
-	ListLimit int      `json:"list_limit"`
+// Waterfall is why the posture of stored images moved in the period: the causes add up.
+type Waterfall struct {
+	From   time.Time             `json:"from"`
+	To     time.Time             `json:"to"`
+	Before history.Standing      `json:"before"`
+	After  history.Standing      `json:"after"`
+	Causes []history.CauseEffect `json:"causes"`
 }
 
-// Change is one line of what changed.
+// Ranking is section 5: how findings are ranked, how long each may stand, and whether that is kept. A finding counts once a
+// repository, package and flaw, whatever tags and digests hold it.
+type Ranking struct {
+	Rule       string                 `json:"severity_rule"` // which source wins
+	From       plimsoll.DeadlineStart `json:"clock_start"`   // empty: the policy sets no deadlines
+	Severities []SeverityDue          `json:"severities"`
+	Trend      []DueWeek              `json:"trend"` // oldest first, this period last
+}
+
+// SeverityDue is one severity's deadline and how it is kept.
+type SeverityDue struct {
+	Severity plimsoll.Severity `json:"severity"`
+	Days     plimsoll.Days     `json:"deadline,omitempty"` // absent: none
+	Open     int               `json:"open"`
+	Within   int               `json:"within"`
+	Overdue  int               `json:"overdue"`
+	Closed   int               `json:"closed"` // in the period
+	InTime   int               `json:"closed_in_time"`
+	Median   float64           `json:"median_days"` // from first detected to closed, of those closed in the period
+	P90      float64           `json:"p90_days"`
+}
+
+// DueWeek is one period's numbers over all severities that have a deadline.
+type DueWeek struct {
+	Period  string `json:"period"`
+	Open    int    `json:"open"`
+	Overdue int    `json:"overdue"`
+	Closed  int    `json:"closed"`
+	InTime  int    `json:"closed_in_time"`
+}
+
+// Changes is section 6: new and closed in the period. Closed only by proof.
+type Changes struct {
+	Known     bool            `json:"known"` // false where no history of findings is kept
+	New       []FindingChange `json:"new"`
+	Closed    []FindingChange `json:"closed"`
+	NewCount  int             `json:"new_count"`
+	Shut      int             `json:"closed_count"`
+	Untold    int             `json:"cannot_be_told"` // open, and no image that held it is read now: not closed
+	ByCause   []CauseCount    `json:"new_by_cause"`
+	ByProof   []CauseCount    `json:"closed_by_proof"`
+	ListLimit int             `json:"list_limit"`
+}
+
+// CauseCount is how many findings have one cause or proof.
+type CauseCount struct {
+	What string `json:"what"`
+	N    int    `json:"n"`
+}
+
+// FindingChange is one finding of one repository that is new or closed.
+type FindingChange struct {
+	ID         string            `json:"id"` // registry/repository, package and flaw: stays the same for good
+	Registry   string            `json:"registry"`
+	Repository string            `json:"repository"`
+	Advisory   string            `json:"advisory"`
+	Package    string            `json:"package"`
+	Severity   plimsoll.Severity `json:"severity"`
+	Detected   time.Time         `json:"detected"`
+	Cause      string            `json:"cause,omitempty"` // of a new one
+	Closed     time.Time         `json:"closed,omitzero"`
+	Proof      string            `json:"proof,omitempty"` // of a closed one
+	Tag        string            `json:"tag,omitempty"`   // of the image that proves it
+	Digest     plimsoll.Digest   `json:"digest,omitempty"`
+	Scan       string            `json:"scan,omitempty"`    // the inventory that proves it, as a key of the bucket
+	InTime     *bool             `json:"in_time,omitempty"` // null where there was no deadline
+}
+
+// Overdue is section 7: what is beyond its deadline, by how long, and whose it is.
+type Overdue struct {
+	Lines []OverdueLine `json:"overdue"` // the longest over first
+	Count int           `json:"overdue_count"`
+	// Exploited are the open ones that CISA lists as known to be exploited, whatever their age.
+	Exploited      []OverdueLine `json:"exploited"`
+	ExploitedCount int           `json:"exploited_count"`
+	Old            int           `json:"open_beyond_192_days"` // open for longer, whatever their deadline: to be listed as accepted (FedRAMP VDR)
+	ListLimit      int           `json:"list_limit"`
+}
+
+// OverdueLine is one finding of one repository beyond its deadline.
+type OverdueLine struct {
+	ID         string                 `json:"id"`
+	Registry   string                 `json:"registry"`
+	Repository string                 `json:"repository"`
+	Images     []string               `json:"images"` // the first few that hold it
+	ImageCount int                    `json:"image_count"`
+	Owner      string                 `json:"owner"` // empty: not known
+	Advisory   string                 `json:"advisory"`
+	Package    string                 `json:"package"`
+	Version    string                 `json:"version"`
+	Fixed      string                 `json:"fixed"`
+	Severity   plimsoll.Severity      `json:"severity"`
+	Detected   time.Time              `json:"detected"`
+	Deadline   time.Time              `json:"deadline,omitzero"` // absent where there is none
+	From       plimsoll.DeadlineStart `json:"clock_start,omitempty"`
+	Listed     time.Time              `json:"exploited_since,omitzero"` // when CISA listed it
+	Over       int                    `json:"days_over"`
+}
+
+// Change is one change of scope.
 type Change struct {
-	Reference string            `json:"reference"`
-	Platform  string            `json:"platform"`
-	Advisory  string            `json:"advisory"`
-	Package   string            `json:"package"`
-	Severity  plimsoll.Severity `json:"severity"`
-	Cause     string            `json:"cause"` // of a new one; the proof of a closed one
-	Digest    plimsoll.Digest   `json:"digest"`
-	Time      time.Time         `json:"time,omitzero"`
+	Cause string    `json:"cause"`
+	Time  time.Time `json:"time"`
+}
+
+// Content is section 10: secrets and files, by counts, states and fingerprints, never by values.
+type Content struct {
+	States  []ContentState `json:"states"`
+	Counts  []ContentCount `json:"counts"`
+	Secrets []SecretLine   `json:"secrets"` // one a distinct value, those that a container can read first
+	Unique  int            `json:"unique_secrets"`
+	Files   []FileLine     `json:"files"` // altered, or of no package and with more rights than their caller's
+	Suspect int            `json:"suspect_files"`
+	Cut     int            `json:"cut_images"` // images with more of either than are told apart and listed
+}
+
+// ContentState is how far one analyser got in stored images: those it read whole, those it read in part or not yet, and those
+// it did not look at.
+type ContentState struct {
+	Analyzer string `json:"analyser"`
+	Whole    int    `json:"whole"`
+	Short    int    `json:"short"`
+	Off      int    `json:"not_analysed"`
+}
+
+// ContentCount is how many images hold something, and how many of it they hold.
+type ContentCount struct {
+	What   string `json:"what"`
+	Active int    `json:"active_images"`
+	Stored int    `json:"stored_images"`
+	Places int    `json:"places"` // in stored images
+}
+
+// SecretLine is one secret value, wherever it stands.
+type SecretLine struct {
+	Rule        string `json:"rule"`
+	Fingerprint string `json:"fingerprint"`
+	Last4       string `json:"last4"`
+	Images      int    `json:"images"`
+	Visible     int    `json:"visible_images"` // of them, those whose containers can read it
+	Example     string `json:"example"`        // one image
+	Path        string `json:"path"`           // in it
+	Layer       int    `json:"layer"`          // index, lowest 0; -1: the configuration
+}
+
+// FileLine is one file of one image.
+type FileLine struct {
+	Ref      string              `json:"reference"`
+	Platform string              `json:"platform"`
+	Path     string              `json:"path"`
+	Notes    []plimsoll.FileNote `json:"notes"`
+	Owner    string              `json:"owner"`
+	SHA256   string              `json:"sha256"`
+	Layer    int                 `json:"layer"`
+	Active   bool                `json:"active"`
 }
 
 // Missing is a section that cannot be written yet, and why.
@@ -203,4 +355,11 @@ type Finding struct {
 	Path     string                `json:"path"`
 	Active   bool                  `json:"active"`
 	Verdict  plimsoll.VerdictState `json:"verdict"`
+	Owner    string                `json:"owner"`
+	Detected time.Time             `json:"first_detected,omitzero"`
+	Deadline time.Time             `json:"deadline,omitzero"`
+	From     string                `json:"deadline_from,omitempty"`
+	Over     int                   `json:"days_over"`
+	Closed   time.Time             `json:"closed,omitzero"` // of one that was closed in the period: Asset is then the image that proves it
+	Proof    string                `json:"proof,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posturetest"
 	"github.com/plimsoll/plimsoll/workflows"
 )
@@ -24,7 +27,7 @@ func writer(t *testing.T, w *posturetest.World) *Writer {
 	t.Helper()
 	out, err := New(Config{
 		Store: w.Store, View: w.Engine.View, Registries: w.Registries, Organisation: "Corp " + posturetest.Hostile, Zone: "Europe/Berlin",
-		Generator: "plimsoll test", StaleAfter: 48 * time.Hour, Now: w.Now,
+		Generator: "plimsoll test", StaleAfter: 48 * time.Hour, Now: w.Now, History: w.Findings.All, Moved: history.NewMovements(w.Config()).Why,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -263,74 +266,167 @@ func TestReportReconciles(t *testing.T) {
 	}
 }
 
-// TestNewAndClosed changes the world between two weeks and looks at what the second report says of it.
+// TestContentSection: every count is that of the rows, a value that stands in many images is one line, and no value is told.
+func TestContentSection(t *testing.T) {
+	t.Parallel()
+	w := posturetest.New(t, 90)
+	m, err := writer(t, w).Draft(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum plimsoll.Content
+	images, applicable := 0, 0
+	for _, r := range w.Engine.View().Rows() {
+		sum.Secrets, sum.HiddenSecrets, sum.AlteredFiles = sum.Secrets+r.Content.Secrets, sum.HiddenSecrets+r.Content.HiddenSecrets, sum.AlteredFiles+r.Content.AlteredFiles
+		if r.Content.Secrets+r.Content.HiddenSecrets > 0 {
+			images++
+		}
+		if r.Coverage.State != plimsoll.ReadNotApplicable {
+			applicable++
+		}
+	}
+	c := m.Content
+	for i, want := range []int{sum.Secrets, sum.HiddenSecrets, sum.AlteredFiles} {
+		if c.Counts[i].Places != want || want == 0 {
+			t.Errorf("%s: %d, want %d", c.Counts[i].What, c.Counts[i].Places, want)
+		}
+	}
+	for _, s := range c.States {
+		if s.Whole+s.Short+s.Off != applicable || s.Whole == 0 || s.Off == 0 {
+			t.Errorf("states of %d images do not add up: %+v", applicable, s)
+		}
+	}
+	i := slices.IndexFunc(c.Secrets, func(s SecretLine) bool { return s.Rule == "awsaccesskey" })
+	if i < 0 || c.Secrets[i].Images != images || c.Secrets[i].Visible != 0 {
+		t.Errorf("the one key of %d images: %+v", images, c.Secrets)
+	}
+	if c.Unique != len(c.Secrets) || len(c.Files) != c.Suspect || c.Cut != 0 {
+		t.Errorf("%d secrets of %d, %d files of %d, %d images cut", len(c.Secrets), c.Unique, len(c.Files), c.Suspect, c.Cut)
+	}
+	var page, annex bytes.Buffer
+	if err := HTML(&page, m); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"10 Content", "malware is not analysed", "28a0d1bb632ac698b757323d290533b9", "usr/bin/curl", "configuration"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("report.html lacks %q", want)
+		}
+	}
+	if strings.Contains(page.String(), "secrets, malware and files are not analysed") {
+		t.Error("report.html still denies what is analysed")
+	}
+	if err := list.WriteCSV(&annex, contentColumns, slices.Values(allContent(c))); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := csv.NewReader(&annex).ReadAll(); err != nil || len(rows) != 1+len(c.Secrets)+len(c.Files) {
+		t.Errorf("content.csv has %d rows, %v", len(rows), err)
+	}
+}
+
+// TestNewAndClosed lets a week pass and looks at what its report says: new ones with their cause, closed ones with their proof,
+// what is overdue, and causes that add up.
 func TestNewAndClosed(t *testing.T) {
 	t.Parallel()
 	w := posturetest.Empty(t)
 	flaw := func(id, name string) plimsoll.Advisory {
-		return plimsoll.Advisory{ID: id, Modified: posturetest.Start.AddDate(0, 0, -30), Affected: []plimsoll.Affected{{
-			Ecosystem: "npm", Package: name, Ranges: []plimsoll.Range{{Type: "SEMVER", Events: []plimsoll.Event{{Introduced: "0"}, {Fixed: "2.0.0"}}}},
-		}}}
+		return plimsoll.Advisory{
+			ID: id, Modified: posturetest.Start.AddDate(0, 0, -30), Severity: []plimsoll.Score{{Type: "CVSS_V3", Score: "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H"}},
+			Affected: []plimsoll.Affected{{Ecosystem: "npm", Package: name, Ranges: []plimsoll.Range{{Type: "SEMVER", Events: []plimsoll.Event{{Introduced: "0"}, {Fixed: "2.0.0"}}}}}},
+		}
 	}
 	pkg := func(name, version string) plimsoll.Package {
 		return plimsoll.Package{Name: name, Version: version, Ecosystem: "npm", PURL: "pkg:npm/" + name + "@" + version, Path: "app/package-lock.json"}
 	}
+	w.Decide(w.Policy)
 	w.Advise(flaw("CVE-2026-1", "a"), flaw("CVE-2026-2", "b"))
-	w.Put("harbor", "shop/fixed", w.Image("1", pkg("a", "1.0.0")))
-	w.Put("harbor", "shop/gone", w.Image("1", pkg("a", "1.0.0")))
-	w.Put("harbor", "shop/lost", w.Image("1", pkg("a", "1.0.0")))
+	for _, repository := range []string{"shop/fixed", "shop/gone", "shop/lost", "shop/old"} {
+		w.Put("harbor", repository, w.Image("1", pkg("a", "1.0.0")))
+	}
 	w.Put("harbor", "shop/same", w.Image("1", pkg("a", "1.0.0"), pkg("b", "1.0.0")))
 	w.Fold()
 	r := writer(t, w)
-	first, _, err := r.Make(t.Context(), "2026-W47", time.Time{})
+	w.At = w.At.AddDate(0, 0, 7)
+	first, _, err := r.Make(t.Context(), "2026-W48", time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	w.At = w.At.AddDate(0, 0, 7)
-	w.Put("harbor", "shop/fixed", w.Image("1", pkg("a", "2.0.0")))
+	w.At = w.At.AddDate(0, 0, 9) // Friday of week 50
+	fixed := w.Image("1", pkg("a", "2.0.0"))
+	w.Put("harbor", "shop/fixed", fixed)
 	w.Put("harbor", "shop/new", w.Image("1", pkg("a", "1.0.0")))
 	w.Put("harbor", "shop/lost", plimsoll.Ref{Tag: "1", Digest: posturetest.Digest("lost"), Read: plimsoll.Failed("blob answers 404"), Observed: 1000, Moved: w.At})
-	w.Log("harbor", "sweep", plimsoll.Change{Kind: plimsoll.ChangeGone, Repository: "shop/gone", Tag: "1"})
-	if _, err := w.Store.MergeRefs(t.Context(), "harbor", "shop/gone", func(tags map[string]plimsoll.Ref) []string {
-		delete(tags, "1")
-		return []string{"1"}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	fixed := flaw("CVE-2026-2", "b")
-	fixed.Affected[0].Ranges[0].Events[1].Fixed = "0.5.0"
-	fixed.Modified = posturetest.Start.AddDate(0, 0, -1)
-	w.Advise(flaw("CVE-2026-1", "a"), fixed)
-	w.Fold()
-	m, _, err := r.Make(t.Context(), "2026-W48", time.Time{})
+	w.Gone("harbor", "shop/gone", "1")
+	w.Advance()
+	w.At = w.At.Add(time.Hour)
+	other := flaw("CVE-2026-2", "b")
+	other.Affected[0].Ranges[0].Events[1].Fixed = "0.5.0"
+	other.Modified = posturetest.Start.AddDate(0, 0, -1)
+	w.Advise(flaw("CVE-2026-1", "a"), other, flaw("CVE-2026-3", "a"))
+	w.Advance()
+	w.At = w.At.AddDate(0, 0, 3)
+	w.Log("harbor", "sweep", plimsoll.Change{Kind: plimsoll.ChangeCommand, Text: "a look on Monday"})
+	w.Advance()
+	m, _, err := r.Make(t.Context(), "2026-W50", time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.Previous != string(first.Digest) {
 		t.Errorf("the report before is %s, want %s", m.Previous, first.Digest)
 	}
-	model, err := blob.ReadJSON[Model](t.Context(), w.Store, key("2026-W48", modelName))
+	model, err := blob.ReadJSON[Model](t.Context(), w.Store, key("2026-W50", modelName))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
 	for _, c := range model.Changes.New {
-		got["new "+c.Reference+" "+c.Advisory] = c.Cause
+		got["new "+c.Repository+" "+c.Advisory] = c.Cause
 	}
 	for _, c := range model.Changes.Closed {
-		got["closed "+c.Reference+" "+c.Advisory] = c.Cause
+		got["closed "+c.Repository+" "+c.Advisory] = c.Proof
+		if c.Repository == "shop/fixed" && (c.Digest != fixed.Digest || c.Scan != blob.InventoryKey(fixed.Recipe, fixed.Digest) || c.InTime == nil || *c.InTime) {
+			t.Errorf("proof %+v, want that of %s, closed on day 16 of 14", c, fixed.Digest.Short())
+		}
 	}
 	want := map[string]string{
-		"new harbor/shop/new:1 CVE-2026-1":      "push: the tag is new",
-		"closed harbor/shop/fixed:1 CVE-2026-1": "the new digest was read completely and does not hold it",
-		"closed harbor/shop/gone:1 CVE-2026-1":  "the tag, or its platform, is not stored any more",
-		"closed harbor/shop/same:1 CVE-2026-2":  "the advisory data no longer says so (generation " + model.Method.Generation + ")",
+		"new shop/new CVE-2026-1": "pushed", "new shop/new CVE-2026-3": "advisory", "new shop/old CVE-2026-3": "advisory", "new shop/same CVE-2026-3": "advisory",
+		"closed shop/fixed CVE-2026-1": "fixed", "closed shop/gone CVE-2026-1": "tag gone", "closed shop/same CVE-2026-2": "advisory withdrawn",
 	}
 	if diff := cmp.Diff(want, got); diff != "" || model.Changes.Untold != 1 {
 		t.Errorf("changes, %d cannot be told (-want +got):\n%s", model.Changes.Untold, diff)
 	}
-	if n := len(model.Verdicts.Trend); n != 2 || model.Verdicts.Trend[0].Period != "2026-W47" {
-		t.Errorf("trend: %+v", model.Verdicts.Trend)
+	late := map[string]int{}
+	for _, o := range model.Overdue.Lines {
+		late[o.Repository+" "+o.Advisory] = o.Over
+	}
+	if diff := cmp.Diff(map[string]int{"shop/old CVE-2026-1": 5, "shop/same CVE-2026-1": 5}, late); diff != "" {
+		t.Errorf("overdue (-want +got):\n%s", diff)
+	}
+	critical := model.Ranking.Severities[0]
+	if want := (SeverityDue{Severity: plimsoll.SeverityCritical, Days: 14, Open: 6, Within: 4, Overdue: 2, Closed: 3, Median: 16, P90: critical.P90}); critical != want {
+		t.Errorf("critical: %+v, want %+v", critical, want)
+	}
+	x := model.Page.Moved
+	if x == nil {
+		t.Fatalf("it is not told why it moved: %v", model.Page.Remarks)
+	}
+	sum := x.Before
+	for _, c := range x.Causes {
+		sum = sum.Add(c.Difference)
+	}
+	if sum != x.After || x.Before == x.After {
+		t.Errorf("causes add up to %+v, want %+v", sum, x.After)
+	}
+	if n := len(model.Ranking.Trend); n != 2 || model.Ranking.Trend[0].Period != "2026-W48" || model.Ranking.Trend[0].Open != 6 || model.Verdicts.Trend[0].Period != "2026-W48" {
+		t.Errorf("trend: %+v, %+v", model.Ranking.Trend, model.Verdicts.Trend)
+	}
+	_, page, err := r.Read(t.Context(), "2026-W50", "report.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"5 Ranking and deadlines", "6 New and closed", "7 Overdue and exploited", "advisory withdrawn", "New by cause: advisory 3, pushed 1", "Why it moved"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("report.html lacks %q", want)
+		}
 	}
 }

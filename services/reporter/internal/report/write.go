@@ -12,6 +12,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
 
@@ -23,8 +24,13 @@ type Config struct {
 	Organisation string
 	Zone         string // IANA name; empty: UTC
 	Generator    string // name and version of the program
-	StaleAfter   time.Duration
-	Now          func() time.Time
+	// History are all findings over time, and Moved says why the posture moved between two moments. Without them the sections
+	// that need them say so.
+	History func() []history.Finding
+	Moved   func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
+
+	StaleAfter time.Duration
+	Now        func() time.Time
 }
 
 // Writer makes, lists and reads reports. It is safe for concurrent use, also by several processes over one bucket.
@@ -56,8 +62,7 @@ func key(period, name string) string { return blob.PrefixReports + period + "/" 
 type stored struct {
 	manifest Manifest
 	trend    TrendWeek
-	findings []Finding // of the last one alone
-	fault    string    // why the model could not be read
+	due      DueWeek
 }
 
 // WriteReport makes the report of a period once (workflows.Reporter). A second call finds the manifest and does nothing. A
@@ -121,7 +126,7 @@ func (w *Writer) model(ctx context.Context, week Week, cutoff time.Time) (Model,
 	if err != nil {
 		return m, wrap(week.Name, err)
 	}
-	m = w.build(v, week, cutoff, former)
+	m = w.build(ctx, v, week, cutoff, former)
 	b, err := json.Marshal(m)
 	if err != nil {
 		return m, wrap(week.Name, err)
@@ -270,12 +275,13 @@ func (w *Writer) Draft(ctx context.Context) (Model, error) {
 	if err != nil {
 		return Model{}, wrap("draft", err)
 	}
-	m := w.build(v, week, now, former)
+	m := w.build(ctx, v, week, now, former)
 	m.Front.Draft = true
 	return m, nil
 }
 
-// former reads the reports before a period, oldest first, at most a quarter of them. Of the last one the findings are kept.
+// former reads the reports before a period, oldest first, at most a quarter of them. One whose model cannot be read has its
+// period and no numbers.
 func (w *Writer) former(ctx context.Context, period string) ([]stored, error) {
 	all, err := w.List(ctx)
 	if err != nil {
@@ -286,17 +292,15 @@ func (w *Writer) former(ctx context.Context, period string) ([]stored, error) {
 		if m.Period >= period || len(out) == trendWeeks {
 			continue
 		}
-		s := stored{manifest: m, trend: TrendWeek{Period: m.Period}}
+		s := stored{manifest: m, trend: TrendWeek{Period: m.Period}, due: DueWeek{Period: m.Period}}
 		model, err := blob.ReadJSON[Model](ctx, w.Store, key(m.Period, modelName))
-		switch {
-		case err != nil && ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
-		case err != nil:
-			s.fault = err.Error()
-		default:
+		}
+		if err == nil {
 			s.trend = TrendWeek{m.Period, model.Page.Active, model.Page.Covered, model.Page.Listed}
-			if len(out) == 0 {
-				s.findings = model.Findings
+			if n := len(model.Ranking.Trend); n > 0 {
+				s.due = model.Ranking.Trend[n-1]
 			}
 		}
 		out = append(out, s)

@@ -23,7 +23,7 @@ import (
 // quick is the lanes' timing for tests: the same order of durations, a hundred times shorter.
 func quick() Timing {
 	return Timing{
-		AckWait: time.Second, Beat: 100 * time.Millisecond, Lost: 20 * time.Millisecond, Retry: 20 * time.Millisecond,
+		AckWait: 4 * time.Second, Beat: 100 * time.Millisecond, Lost: 20 * time.Millisecond, Retry: 20 * time.Millisecond,
 		Backoff: []time.Duration{10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond},
 	}
 }
@@ -83,7 +83,7 @@ func consume(t *testing.T, q *Queue, l Lane, run Run) (stop func()) {
 // eventually waits until holds says so.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -227,7 +227,7 @@ func TestConsumeHoldsLongRequests(t *testing.T) {
 		return nil
 	})
 	publish(t, q, push("slow"))
-	wait := time.NewTimer(3 * quick().AckWait)
+	wait := time.NewTimer(2 * quick().AckWait)
 	defer wait.Stop()
 	<-wait.C
 	close(finish)

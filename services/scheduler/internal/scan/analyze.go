@@ -150,7 +150,8 @@ func (b *batch) answered(ctx context.Context, d plimsoll.Digest, res *workerv1.A
 	switch {
 	case res.GetState() == string(plimsoll.ReadFailed):
 		return b.giveUp(ctx, b.key, d, res.GetReason())
-	case known.Layer != "":
+	case known.Layer != "" && res.GetState() == string(plimsoll.ReadComplete):
+		// A layer that was read in part may have an analyser in quarantine; the worker tells those apart.
 		return b.forget(ctx, b.plan.Recipe, d)
 	}
 	return nil

@@ -18,7 +18,7 @@ const maxListed = 1000
 type tried map[plimsoll.Digest]plimsoll.Attempt
 
 // quarantined reports whether a layer is not tried any more.
-func (t tried) quarantined(d plimsoll.Digest) bool { return t[d].Count >= plimsoll.MaxAttempts }
+func (t tried) quarantined(d plimsoll.Digest) bool { return t[d].Quarantined() }
 
 // attempts reads what is on record for layers under a recipe.
 func (s *Scanner) attempts(ctx context.Context, recipe plimsoll.Recipe, layers []plimsoll.Digest) (tried, error) {

@@ -158,13 +158,16 @@ func each(ctx context.Context, n, limit int, f func(ctx context.Context, i int) 
 		select {
 		case <-ctx.Done():
 		case room <- struct{}{}:
-			all.Go(func() {
-				defer func() { <-room }()
-				if err := f(ctx, i); err != nil {
-					cancel(err)
-				}
-			})
 		}
+		if ctx.Err() != nil { // also where there is room: nothing is started any more
+			break
+		}
+		all.Go(func() {
+			defer func() { <-room }()
+			if err := f(ctx, i); err != nil {
+				cancel(err)
+			}
+		})
 	}
 	all.Wait()
 	return context.Cause(ctx)

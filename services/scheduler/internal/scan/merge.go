@@ -58,6 +58,7 @@ func refAfter(old plimsoll.Ref, t workflows.PlanTarget, recipe plimsoll.Recipe) 
 	// Times come from the observation and not from the clock, so that the same plan always gives the same ref.
 	seen := time.Unix(0, t.Observed).UTC()
 	if t.Digest != "" && t.Digest != old.Digest {
+		next.Former = old.MovedAway(seen)
 		next.Digest, next.Moved, next.Platforms = t.Digest, seen, nil
 	}
 	if old.First.IsZero() {

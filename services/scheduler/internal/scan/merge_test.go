@@ -42,6 +42,7 @@ func TestMerge(t *testing.T) {
 	with := func(r plimsoll.Ref, change func(*plimsoll.Ref)) *plimsoll.Ref { change(&r); return &r }
 	partial := plimsoll.Partial("layer: quarantine")
 	failed := plimsoll.Failed("registry: access denied")
+	former := []plimsoll.FormerImage{{Platform: amd64, Digest: digestA, From: at(10), Until: at(20)}}
 
 	tests := []struct {
 		name   string
@@ -62,7 +63,7 @@ func TestMerge(t *testing.T) {
 		want: with(complete(digestA), func(r *plimsoll.Ref) { r.Observed = 20 }), kinds: []plimsoll.ChangeKind{plimsoll.ChangeCoverage},
 	}, {
 		name: "a tag moved", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestB, 20, plimsoll.Complete(), true),
-		want:  with(complete(digestB), func(r *plimsoll.Ref) { r.Observed, r.Moved = 20, at(20) }),
+		want:  with(complete(digestB), func(r *plimsoll.Ref) { r.Observed, r.Moved, r.Former = 20, at(20), former }),
 		kinds: []plimsoll.ChangeKind{plimsoll.ChangeTag, plimsoll.ChangeInventory},
 	}, {
 		name: "an older observation loses", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestB, 5, plimsoll.Complete(), true),
@@ -73,7 +74,7 @@ func TestMerge(t *testing.T) {
 		name: "the last good one stays named", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestB, 20, partial, false),
 		want: with(complete(digestB), func(r *plimsoll.Ref) {
 			r.Observed, r.Moved, r.Recipe, r.Read, r.LastGood = 20, at(20), "", partial, digestA
-			r.Platforms = []plimsoll.RefPlatform{image(digestB, partial)}
+			r.Platforms, r.Former = []plimsoll.RefPlatform{image(digestB, partial)}, former
 		}),
 		kinds: []plimsoll.ChangeKind{plimsoll.ChangeTag, plimsoll.ChangeInventory},
 	}, {

@@ -18,17 +18,17 @@ import (
 	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
 )
 
-// eventually polls until what is true, at most 10 s.
+// eventually polls until what is true, at most a minute.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	limit := time.NewTimer(10 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for !ok() {
 		select {
 		case <-limit.C:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		case <-poll.C:
 		}
 	}
@@ -122,30 +122,37 @@ func TestAWorkerThatDoesNotServeIsPassedOver(t *testing.T) {
 
 func TestASilentWorkerIsDead(t *testing.T) {
 	t.Parallel()
-	told := make(chan struct{})
+	told := make(chan struct{}, 1)
 	f := &fake{analyze: func(_ *workerv1.AnalyzeRequest, stream grpc.ServerStreamingServer[workerv1.AnalyzeResponse]) error {
 		if err := stream.Send(&workerv1.AnalyzeResponse{ReadBytes: 1}); err != nil {
 			return err
 		}
 		<-stream.Context().Done()
-		close(told)
+		select {
+		case told <- struct{}{}:
+		default:
+		}
 		return stream.Context().Err()
 	}}
 	pool := dial(t, f.start(t))
 	pool.silence = 50 * time.Millisecond
-	if err := pool.send(t, digest(t, ""), 0); !errors.Is(err, errSilent) {
-		t.Fatalf("error = %v, want %v", err, errSilent)
-	}
-	select {
-	case <-told:
-	case <-time.After(10 * time.Second):
-		t.Error("the worker was not told that nobody waits any more")
-	}
+	// On a busy machine a call may be given up before the worker heard of it; then it is tried again.
+	eventually(t, "the worker is told that nobody waits any more", func() bool {
+		if err := pool.send(t, digest(t, ""), 0); !errors.Is(err, errSilent) {
+			t.Fatalf("error = %v, want %v", err, errSilent)
+		}
+		select {
+		case <-told:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 func TestProgressKeepsACallAlive(t *testing.T) {
 	t.Parallel()
-	const words = 20
+	const words = 60
 	f := &fake{analyze: func(_ *workerv1.AnalyzeRequest, stream grpc.ServerStreamingServer[workerv1.AnalyzeResponse]) error {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
@@ -158,7 +165,7 @@ func TestProgressKeepsACallAlive(t *testing.T) {
 		return stream.Send(&workerv1.AnalyzeResponse{Done: true})
 	}}
 	pool := dial(t, f.start(t))
-	pool.silence = 20 * time.Millisecond * words / 2 // less than the whole call takes, more than a busy machine stalls
+	pool.silence = time.Second // less than the whole call takes, more than a busy machine stalls
 	if err := pool.send(t, digest(t, ""), 0); err != nil {
 		t.Error(err)
 	}
@@ -255,8 +262,8 @@ func TestEachStopsAtTheFirstError(t *testing.T) {
 		}
 		return nil
 	})
-	if !errors.Is(err, bad) || started > 4 {
-		t.Errorf("error = %v after %d calls, want %v after about three", err, started, bad)
+	if !errors.Is(err, bad) || started != 3 {
+		t.Errorf("error = %v after %d calls, want %v after three", err, started, bad)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

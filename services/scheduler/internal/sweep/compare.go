@@ -62,15 +62,12 @@ func differ(l listing, refs []plimsoll.Ref, r rules) difference {
 	for _, tag := range slices.Sorted(maps.Keys(known)) {
 		why := "in two complete listings the tag was missing"
 		if !r.wants(l.repository, tag) {
-			why = outOfScope
+			why = plimsoll.GoneOutOfScope // it takes two sweeps too: patterns are changed back
 		}
 		d.absent(known[tag], why, l.began, r)
 	}
 	return d
 }
-
-// outOfScope is why a tag goes that the registry may still hold. It takes two sweeps too: patterns are changed back.
-const outOfScope = "the registry's patterns do not include it any more"
 
 // tag compares one tag's answer with its ref, if there is one.
 func (d *difference) tag(a answer, old plimsoll.Ref, known bool, r rules) {
@@ -101,7 +98,7 @@ func moved(old plimsoll.Ref, a answer, known bool, now time.Time) plimsoll.Ref {
 		Read: plimsoll.Coverage{State: plimsoll.ReadWaiting},
 	}
 	if known {
-		ref.First, ref.LastGood = old.First, lastGood(old)
+		ref.First, ref.LastGood, ref.Former = old.First, lastGood(old), old.MovedAway(ref.Moved)
 	}
 	return ref
 }

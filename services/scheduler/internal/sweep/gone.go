@@ -37,7 +37,7 @@ func (s *Sweeper) catalog(ctx context.Context, r Registry) (map[string]bool, err
 func (s *Sweeper) leave(ctx context.Context, sweep plimsoll.Sweep, repository string, refs []plimsoll.Ref) (left []plimsoll.Ref, gone int, err error) {
 	now, why := s.Now(), "the repository was missing in two complete catalogs"
 	if !s.Registries[sweep.Registry].wants(repository, "") {
-		why = outOfScope
+		why = plimsoll.GoneOutOfScope
 	}
 	d := difference{repository: repository, write: map[string]plimsoll.Ref{}, remove: map[string]plimsoll.Ref{}}
 	for _, ref := range refs {

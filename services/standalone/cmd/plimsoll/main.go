@@ -8,6 +8,12 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"github.com/plimsoll/plimsoll/services/standalone/internal/cli"
+	"github.com/plimsoll/plimsoll/services/worker"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	if worker.IsChild() {
+		os.Exit(worker.Child())
+	}
+	os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

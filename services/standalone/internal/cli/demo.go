@@ -81,9 +81,9 @@ func (a *app) runDemo(ctx context.Context, f config.File, registryListen string)
 	if err := os.WriteFile(secretFile, []byte(secret+"\n"), 0o600); err != nil {
 		return fmt.Errorf("sample hook secret: %w", err)
 	}
-	listener, err := front.Listen(ctx, registryListen)
+	listener, err := front.Listen(ctx, "--registry-listen", registryListen)
 	if err != nil {
-		return fmt.Errorf("sample registry (--registry-listen): %w", err)
+		return fmt.Errorf("sample registry: %w", err)
 	}
 	defer listener.Close()
 	host := listener.Addr().String()
@@ -163,6 +163,7 @@ func (a *app) pushSamples(ctx context.Context, p *text.Printer, at stack.Address
 	p.Line("all judged %.1f s after the first push. Look at", time.Since(began).Seconds())
 	p.Line("  http://%s                     what is below the line, and why", at.HTTP)
 	p.Line("  http://%s/images              every image; open shop/web:1.0", at.HTTP)
+	p.Line("  http://%s/images?secret=yes   a secret that a later layer hid; open team/leaky:1.0", at.HTTP)
 	p.Line("  http://%s/coverage            what was read and what was not", at.HTTP)
 	p.Line("push one of yours:  skopeo copy --dest-tls-verify=false docker-archive:X.tar docker://%s/x:1", host)
 	p.Line("scan from here:     plimsoll scan %s/shop/web:1.0 \\", host)

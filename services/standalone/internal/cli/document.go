@@ -44,7 +44,34 @@ type imageDocument struct {
 		Layer     int    `json:"layer"`
 		Path      string `json:"path"`
 	} `json:"packages"`
+	Base     []baseDocument    `json:"base"` // the lowest first
+	Hidden   []hiddenDocument  `json:"hidden"`
+	Files    []fileDocument    `json:"files"`
+	Secrets  []plimsoll.Secret `json:"secrets"`
 	Findings []findingDocument `json:"findings"`
+}
+
+// baseDocument is an image that another one stands on.
+type baseDocument struct {
+	Reference string `json:"reference"`
+	Layers    int    `json:"layers"`
+}
+
+// hiddenDocument is a package that an upper layer removed.
+type hiddenDocument struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Layer    int    `json:"layer"`
+	HiddenIn int    `json:"hidden_in"`
+}
+
+// fileDocument is a file that is worth a look.
+type fileDocument struct {
+	Path         string              `json:"path"`
+	Notes        []plimsoll.FileNote `json:"notes"`
+	Owner        string              `json:"owner"`
+	Layer        int                 `json:"layer"`
+	Capabilities string              `json:"capabilities"`
 }
 
 type findingDocument struct {

@@ -59,11 +59,18 @@ func TestShow(t *testing.T) {
 			{ID: "CVE-2026-2", PURL: "pkg:npm/a", Severity: plimsoll.SeverityNotRated},
 		},
 	}
+	for i := range 12 { // more than a section shows
+		im.Secrets = append(im.Secrets, plimsoll.Secret{Rule: hostile, Path: hostile, Line: 1234567, Last4: "\x1b[2J", Layer: 125, Hidden: true, HiddenIn: 126},
+			plimsoll.Secret{Rule: "pem", Path: "config:env:" + hostile, Layer: plimsoll.LayerConfig})
+		im.Files = append(im.Files, fileDocument{Path: hostile, Owner: hostile, Layer: 126 + i, Capabilities: hostile,
+			Notes: []plimsoll.FileNote{plimsoll.NoteAltered, plimsoll.NoteCapabilities, plimsoll.NoteUnowned, plimsoll.NoteWorldWritable}})
+		im.Hidden = append(im.Hidden, hiddenDocument{Name: hostile, Version: hostile, Layer: 125, HiddenIn: 126})
+	}
 	for name, d := range map[string]document{"one": {Images: []imageDocument{im}}, "many": {Images: []imageDocument{im, im}}} {
 		for _, all := range []bool{false, true} {
 			var out bytes.Buffer
 			p := text.NewPrinter(&out)
-			code := shown{Printer: p, all: all, fixes: []fix{{Package: hostile, Version: hostile, To: []string{hostile}}}}.document(d)
+			code := shown{Printer: p, all: all, fixes: []fix{{Package: hostile, Version: hostile, To: []string{hostile}}}, lineage: hostileLineage(hostile)}.document(d)
 			if code != exitFailed || p.Err() != nil {
 				t.Errorf("%s: exit %d, %v", name, code, p.Err())
 			}
@@ -102,6 +109,37 @@ func TestTargets(t *testing.T) {
 	for _, in := range []string{"", "shop/web:1.0", "registry.corp.example/A", "registry.corp.example/a:", "registry.corp.example/a@sha256:00", "ftp://x/y", "oci:/nonexistent"} {
 		if _, err := parseTarget(in, t.TempDir()); err == nil {
 			t.Errorf("%q was accepted", in)
+		}
+	}
+}
+
+// TestCountCell: no finding is a number only of an image that was read whole, with advisories to compare with.
+func TestCountCell(t *testing.T) {
+	t.Parallel()
+	known := func(s plimsoll.KnownState) map[string]plimsoll.Knowledge {
+		return map[string]plimsoll.Knowledge{"Debian:12": {State: s}}
+	}
+	tests := map[string]struct {
+		read  plimsoll.Coverage
+		known map[string]plimsoll.Knowledge
+		n     int
+		want  string
+	}{
+		"clean":          {plimsoll.Complete(), known(plimsoll.KnownCurrent), 0, "0"},
+		"old advisories": {plimsoll.Complete(), known(plimsoll.KnownStale), 0, "0"},
+		"no advisories":  {plimsoll.Complete(), known(plimsoll.KnownNone), 0, "?"},
+		"advisories for a part": {plimsoll.Complete(), map[string]plimsoll.Knowledge{
+			"npm": {State: plimsoll.KnownCurrent}, "Debian:12": {State: plimsoll.KnownNone},
+		}, 0, "?"},
+		"read in part":          {plimsoll.Partial("a limit"), known(plimsoll.KnownCurrent), 0, "?"},
+		"found in a part":       {plimsoll.Partial("a limit"), known(plimsoll.KnownCurrent), 1234, "1,234"},
+		"not read":              {plimsoll.Failed("why"), nil, 0, "?"},
+		"no image":              {plimsoll.Coverage{State: plimsoll.ReadNotApplicable}, nil, 0, "n/a"},
+		"nothing to know of it": {plimsoll.Complete(), nil, 0, "0"},
+	}
+	for name, tt := range tests {
+		if got := countCell(imageDocument{Known: tt.known}, tt.read, tt.n); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
 }

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 const defaultServer = "http://127.0.0.1:8080"
@@ -23,11 +26,18 @@ const maxAnswer = 64 << 10
 // remote asks a running Plimsoll.
 type remote struct {
 	server, token string
+	at            string // the moment that reading calls are about; empty: now
 	http          *http.Client
 }
 
+// past gives a reading command the flag --at.
+func (a *app) past(c *cobra.Command) *cobra.Command {
+	c.Flags().StringVar(&a.at, "at", "", "answer as it was knowable at a moment: a date (its start in UTC), or a time as 2026-10-01T08:30:00Z (default: now)")
+	return c
+}
+
 func (a *app) client() (*remote, error) {
-	c := &remote{server: defaultServer, http: &http.Client{}}
+	c := &remote{server: defaultServer, at: a.at, http: &http.Client{}}
 	if a.server != "" {
 		c.server = strings.TrimSuffix(a.server, "/")
 	}
@@ -47,6 +57,13 @@ func (a *app) client() (*remote, error) {
 // open sends a request and returns the body of a 2xx answer.
 func (c *remote) open(ctx context.Context, method, path string, query url.Values, body any) (io.ReadCloser, error) {
 	target := c.server + path
+	if c.at != "" && method == http.MethodGet {
+		query = maps.Clone(query)
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("at", c.at)
+	}
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}

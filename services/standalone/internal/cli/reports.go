@@ -15,85 +15,6 @@ import (
 	"github.com/plimsoll/plimsoll/services/standalone/internal/text"
 )
 
-func (a *app) advisories() *cobra.Command {
-	return group("advisories", "See and update the advisories of a running Plimsoll", a.advisoriesStatus(), a.advisoriesUpdate())
-}
-
-func (a *app) advisoriesUpdate() *cobra.Command {
-	return &cobra.Command{
-		Use:   "update",
-		Short: "Look at the feed now",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var answer struct {
-				Generation string `json:"generation"`
-				Changed    bool   `json:"changed"`
-			}
-			if err := a.change(cmd.Context(), "/api/v1/advisories/update", map[string]string{}, &answer); err != nil {
-				return err
-			}
-			word := "unchanged"
-			if answer.Changed {
-				word = "new; every verdict is formed again"
-			}
-			fmt.Fprintf(a.out, "generation %s: %s\n", answer.Generation, word)
-			return nil
-		},
-	}
-}
-
-// feed is one row of /api/v1/coverage/feeds as far as it is shown.
-type feed struct {
-	Ecosystem string `json:"ecosystem"`
-	Records   int    `json:"records"`
-	Skipped   int    `json:"skipped"`
-	Newest    string `json:"newest"`
-	State     string `json:"state"` // fresh or what is wrong
-	Error     string `json:"error"`
-}
-
-func (a *app) advisoriesStatus() *cobra.Command {
-	return &cobra.Command{
-		Use:   "status",
-		Short: "Show the generation and its feeds; exit 0 only if all are fresh",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			var status struct {
-				Generation string `json:"generation"`
-			}
-			var feeds struct {
-				Items []feed `json:"items"`
-			}
-			if err := cmp.Or(c.get(cmd.Context(), "/api/v1/status", nil, &status), c.get(cmd.Context(), "/api/v1/coverage/feeds", nil, &feeds)); err != nil {
-				return err
-			}
-			return a.showFeeds(status.Generation, feeds.Items)
-		},
-	}
-}
-
-func (a *app) showFeeds(generation string, feeds []feed) error {
-	p, bad := text.NewPrinter(a.out), 0
-	p.Line("generation %s", cmp.Or(generation, "none: no advisories have been read"))
-	p.Line("%s", p.Paint(text.Bold, fmt.Sprintf("%-30s %9s %8s  %-22s %-9s %s", "ECOSYSTEM", "RECORDS", "SKIPPED", "NEWEST RECORD", "STATE", "FAULT")))
-	for _, f := range feeds {
-		if f.State != "fresh" {
-			bad++
-		}
-		p.Line("%s %9s %8s  %-22s %-9s %s", text.Pad(p.Short(f.Ecosystem, 30), 30), text.Count(f.Records), text.Count(f.Skipped), f.Newest, f.State, p.Short(f.Error, 16))
-	}
-	code := 0
-	if bad > 0 || generation == "" {
-		code = exitShort
-	}
-	p.Line("exit %d: %d of %d feeds fresh", code, len(feeds)-bad, len(feeds))
-	return cmp.Or(p.Err(), exitOf(code))
-}
-
 func (a *app) report() *cobra.Command {
 	var period, dir string
 	c := &cobra.Command{
@@ -155,7 +76,7 @@ func (c *remote) download(cmd *cobra.Command, path, file string) (err error) {
 
 // gate answers one question for a pipeline: may this image go on?
 func (a *app) gate() *cobra.Command {
-	return &cobra.Command{
+	return a.past(&cobra.Command{
 		Use:   "gate IMAGE",
 		Short: "Ask a running Plimsoll for the verdict of one image; exit 0 no rule failed and it was read, 1 a rule failed, 2 reading fell short",
 		Args:  cobra.ExactArgs(1),
@@ -186,5 +107,5 @@ func (a *app) gate() *cobra.Command {
 			p.Line("exit %d: %s", answer.Exit, text.Clean(answer.Why))
 			return cmp.Or(p.Err(), exitOf(answer.Exit))
 		},
-	}
+	})
 }

@@ -28,8 +28,8 @@ import (
 )
 
 type scanFlags struct {
-	advisories, data, format, output, policy string
-	wide, all                                bool
+	advisories, bundleKey, data, format, output, policy string
+	wide, all, allowOlder                               bool
 }
 
 func (a *app) scan() *cobra.Command {
@@ -49,7 +49,9 @@ Exit code: 1 a rule failed (wins), else 2 reading fell short, else 0; 3 the comm
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runScan(cmd.Context(), args[0], o) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.advisories, "advisories", "", "folder or URL in the layout of osv.dev's bucket")
+	f.StringVar(&o.advisories, "advisories", "", "folder or URL in the layout of osv.dev's bucket, or a bundle")
+	f.StringVar(&o.bundleKey, "bundle-key", "", "file with the public key that a bundle must be signed for")
+	f.BoolVar(&o.allowOlder, "allow-older", false, "take a bundle that knows less than what is known already")
 	f.StringVar(&o.data, "data", "", "folder that keeps facts (default: plimsoll in the user's cache folder)")
 	f.StringVar(&o.format, "format", "table", "table, json, sarif, cyclonedx or spdx")
 	f.StringVar(&o.output, "output", "", "file to write to (default: standard output)")
@@ -85,7 +87,7 @@ func (a *app) runScan(ctx context.Context, arg string, o scanFlags) (err error) 
 			return err
 		}
 	}
-	if err := absolute(&o.data, &o.advisories, &o.output); err != nil {
+	if err := absolute(&o.data, &o.advisories, &o.bundleKey, &o.output); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(o.data, 0o700); err != nil {
@@ -109,6 +111,7 @@ func (a *app) runScan(ctx context.Context, arg string, o scanFlags) (err error) 
 	f := config.Default()
 	f.Data, f.Listen, f.Registries = o.data, "127.0.0.1:0", []plimsoll.Registry{t.registry}
 	f.Reporter.Advisories, f.Reporter.Policy, f.Reporter.ReportCron = o.advisories, policy, "off"
+	f.Reporter.BundleKey, f.Reporter.AllowOlder = o.bundleKey, o.allowOlder
 	log, err := a.logger()
 	if err != nil {
 		return err
@@ -168,7 +171,11 @@ func (a *app) scanAt(ctx context.Context, at stack.Addresses, t target, o scanFl
 	if sweep.Error != "" {
 		fmt.Fprintln(a.err, "plimsoll: "+text.Clean(sweep.Error))
 		if sweep.Counts.Listed == 0 {
-			return exit{exitShort, "coverage short: nothing could be listed. Next: plimsoll registry check " + t.registry.URL}
+			why := "coverage short: nothing could be listed"
+			if t.serve == nil { // a registry that others can ask too
+				why += ". Next: plimsoll registry check " + t.registry.URL
+			}
+			return exit{exitShort, why}
 		}
 	}
 	note := fmt.Sprintf(" · %s", time.Since(began).Round(100*time.Millisecond))
@@ -206,12 +213,17 @@ func (a *app) writeScan(ctx context.Context, at stack.Addresses, t target, o sca
 		var one struct {
 			Fixes []fix `json:"fixes"`
 		}
+		var lineage lineageDocument
 		if len(doc.Images) == 1 && len(doc.Images[0].Packages) > 0 {
-			if err := api.get(ctx, "/api/v1/images/"+string(doc.Images[0].Digest), nil, &one); err != nil {
+			at := "/api/v1/images/" + string(doc.Images[0].Digest)
+			if err := api.get(ctx, at, nil, &one); err != nil {
+				return err
+			}
+			if err := api.get(ctx, at+"/lineage", nil, &lineage); err != nil {
 				return err
 			}
 		}
-		code := shown{Printer: p, all: o.all, note: note, fixes: one.Fixes}.document(doc)
+		code := shown{Printer: p, all: o.all, note: note, fixes: one.Fixes, lineage: lineage}.document(doc)
 		if p.Err() != nil {
 			return p.Err()
 		}
@@ -362,7 +374,7 @@ func parseTarget(arg, scratch string) (target, error) {
 	return t, nil
 }
 
-// listen serves a layout's images on loopback and points the registry there.
+// listen serves a layout's images on loopback and points the registry there. Its URL, which reasons tell, names no port of today.
 func (t *target) listen(ctx context.Context) (stop func(), err error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -377,7 +389,7 @@ func (t *target) listen(ctx context.Context) (stop func(), err error) {
 			fmt.Fprintln(os.Stderr, "plimsoll: serving the images ended: "+err.Error())
 		}
 	}()
-	t.registry.URL = "http://" + l.Addr().String()
+	t.registry.URL, t.registry.Address, t.registry.Proxy = "http://images", l.Addr().String(), "none"
 	return func() { server.Close(); <-done }, nil
 }
 

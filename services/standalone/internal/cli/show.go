@@ -16,6 +16,8 @@ type shown struct {
 	all   bool   // every finding, not only the worst
 	note  string // what the run cost: "23 s · 412 MB read"
 	fixes []fix  // the upgrades that the server names for the one image
+	// lineage is what the one image stands on, and what to do first.
+	lineage lineageDocument
 }
 
 var marks = map[plimsoll.VerdictState]string{
@@ -45,7 +47,7 @@ func (s shown) document(d document) (code int) {
 			}
 		}
 	}
-	s.Line("exit %d: %s", code, why)
+	s.Line("exit %d: %s", code, s.Short(why, text.Columns-len("exit 0: ")))
 	return code
 }
 
@@ -58,7 +60,7 @@ func (s shown) images(d document) {
 			cmp.Compare(cb[plimsoll.SeverityCritical], ca[plimsoll.SeverityCritical]),
 			cmp.Compare(cb[plimsoll.SeverityHigh], ca[plimsoll.SeverityHigh]), strings.Compare(a.Reference, b.Reference))
 	})
-	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("%-8s %-46s %-10s %5s %5s %5s %5s %6s", "VERDICT", "IMAGE", "COVERED", "C", "H", "M", "L", "N.RATED")))
+	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("%-8s %-34s %-10s %-18s %5s %5s %7s %5s", "VERDICT", "IMAGE", "COVERED", "BASE", "C", "H", "N.RATED", "SECR")))
 	states, covered := map[plimsoll.VerdictState]int{}, 0
 	for _, im := range images {
 		states[im.Verdict]++
@@ -66,8 +68,8 @@ func (s shown) images(d document) {
 		if !short {
 			covered++
 		}
-		s.Line("%s %s %s %s", text.Pad(s.verdict(im.Verdict, cmp.Or(marks[im.Verdict], "  n/a")), 8), text.Pad(s.Short(s.name(im), 46), 46),
-			text.Pad(shortState(worst.State), 10), s.columns(im, worst))
+		s.Line("%s %s %s %s %s", text.Pad(s.verdict(im.Verdict, cmp.Or(marks[im.Verdict], "  n/a")), 8), text.Pad(s.Short(s.name(im), 34), 34),
+			text.Pad(shortState(worst.State), 10), text.Pad(s.Short(baseCell(im, worst), 18), 18), s.columns(im, worst))
 	}
 	s.gaps(images)
 	s.Line("%s: %d pass, %d warn, %d fail, %d unknown · coverage %d of %d%s", text.Plural(len(images), "image"),
@@ -94,30 +96,26 @@ func (s shown) name(im imageDocument) string {
 	return name
 }
 
-// columns are the counts; what was not read has no number.
+// columns are the counts, of secrets at the end; what was not read has no number.
 func (s shown) columns(im imageDocument, worst plimsoll.Coverage) string {
 	n := im.count()
-	cells := make([]string, 0, 5)
-	for _, sev := range []plimsoll.Severity{plimsoll.SeverityCritical, plimsoll.SeverityHigh, plimsoll.SeverityMedium, plimsoll.SeverityLow, plimsoll.SeverityNotRated} {
-		cell := text.Count(n[sev])
-		switch {
-		case worst.State == plimsoll.ReadNotApplicable:
-			cell = "n/a"
-		case n[sev] == 0 && (worst.Short() || !anyKnown(im)):
-			cell = "?"
-		}
-		cells = append(cells, text.PadLeft(cell, 5))
+	cells := make([]string, 0, 6)
+	for i, sev := range []plimsoll.Severity{plimsoll.SeverityCritical, plimsoll.SeverityHigh, plimsoll.SeverityNotRated} {
+		cells = append(cells, text.PadLeft(countCell(im, worst, n[sev]), []int{5, 5, 7}[i]))
 	}
+	cells = append(cells, text.PadLeft(secretCell(im, worst), 5))
 	return strings.Join(cells, " ")
 }
 
-func anyKnown(im imageDocument) bool {
-	for _, k := range im.Known {
-		if k.State != plimsoll.KnownNone {
-			return true
-		}
+// countCell is a number of findings. None found is no number where the image was not read whole or advisories are lacking.
+func countCell(im imageDocument, worst plimsoll.Coverage, n int) string {
+	switch {
+	case worst.State == plimsoll.ReadNotApplicable:
+		return "n/a"
+	case n == 0 && plimsoll.Unsure(worst, im.Known) != "":
+		return "?"
 	}
-	return len(im.Known) == 0
+	return text.Count(n)
 }
 
 // gaps says once what is unknown and why, for all images together.
@@ -162,10 +160,14 @@ func (s shown) image(d document, im imageDocument) {
 	s.Line("%s%s", im.Digest, "")
 	s.Line("")
 	s.summary(d, im)
+	s.chain(im)
 	s.Line("")
 	s.counts(im)
 	s.violations(im)
 	s.fixFirst(im)
+	s.secrets(im)
+	s.files(im)
+	s.removed(im)
 	s.findings(im)
 	s.Line("")
 }
@@ -180,17 +182,8 @@ func (s shown) summary(d document, im imageDocument) {
 	default:
 		s.Line("  %s no rule failed in what could be read; not a pass", text.Pad(s.verdict(im.Verdict, lead), 9))
 	}
-	var covered []string
-	for _, name := range sortedKeys(im.Read) {
-		c := im.Read[name]
-		word := cmp.Or(name, "image") + " " + string(c.State)
-		if c.Reason != "" {
-			word += ": " + c.Reason
-		}
-		covered = append(covered, word)
-	}
-	covered = append(covered, "files not analysed", "secrets not analysed")
-	s.Line("  %-9s %s", "COVERED", s.Short(strings.Join(covered, " · "), 88))
+	s.covered(im)
+	s.content(im)
 	s.Line("  %-9s %s", "DATA", s.data(d))
 	if n, reasons := unknownKnowledge(im); n > 0 {
 		s.Line("  %-9s %d of %d packages: %s", "UNKNOWN", n, len(im.Packages), s.Short(reasons, 66))
@@ -229,15 +222,29 @@ func unknownKnowledge(im imageDocument) (packages int, reasons string) {
 }
 
 func (s shown) counts(im imageDocument) {
-	n, fixable := im.count(), 0
-	for _, f := range im.Findings {
-		if f.Fixed != "" {
-			fixable++
+	const columns = "%8s %6s %8s %5s %10s %8s %9s"
+	s.Line("            "+columns, "CRITICAL", "HIGH", "MEDIUM", "LOW", "NOT RATED", "TOTAL", "FIXABLE")
+	_, worst := im.short()
+	row := func(head string, all []findingDocument) {
+		part := im
+		part.Findings = all
+		n, fixable := part.count(), 0
+		for _, f := range all {
+			if f.Fixed != "" {
+				fixable++
+			}
 		}
+		cell := func(n int) string { return countCell(im, worst, n) }
+		s.Line("  %-9s "+columns, head, cell(n[plimsoll.SeverityCritical]), cell(n[plimsoll.SeverityHigh]), cell(n[plimsoll.SeverityMedium]),
+			cell(n[plimsoll.SeverityLow]+n[plimsoll.SeverityNone]), cell(n[plimsoll.SeverityNotRated]), cell(len(all)), cell(fixable))
 	}
-	s.Line("            %8s %6s %8s %5s %10s %8s %9s", "CRITICAL", "HIGH", "MEDIUM", "LOW", "NOT RATED", "TOTAL", "FIXABLE")
-	s.Line("  %-9s %8d %6d %8d %5d %10d %8d %9d", "findings", n[plimsoll.SeverityCritical], n[plimsoll.SeverityHigh], n[plimsoll.SeverityMedium],
-		n[plimsoll.SeverityLow]+n[plimsoll.SeverityNone], n[plimsoll.SeverityNotRated], len(im.Findings), fixable)
+	if s.lineage.OwnFrom == 0 {
+		row("findings", im.Findings)
+		return
+	}
+	own, base := s.split(im.Findings)
+	row("own", own)
+	row("base", base)
 }
 
 func (s shown) violations(im imageDocument) {
@@ -259,23 +266,6 @@ func (s shown) violations(im imageDocument) {
 	}
 }
 
-// fixFirst names the upgrades that remove most.
-func (s shown) fixFirst(im imageDocument) {
-	if len(s.fixes) == 0 {
-		return
-	}
-	s.Line("")
-	s.Line("%s", s.Paint(text.Bold, text.Between("FIX FIRST", "removes")))
-	const most = 5
-	for i, f := range s.fixes[:min(most, len(s.fixes))] {
-		removes := fmt.Sprintf("%d of %d", f.Findings, len(im.Findings))
-		if f.Critical > 0 {
-			removes += fmt.Sprintf("  %d critical", f.Critical)
-		}
-		s.Line("%s", text.Between(fmt.Sprintf("  %d %s", i+1, s.Short(f.Package+" "+f.Version+" → "+f.to(), 70)), removes))
-	}
-}
-
 // fix is one upgrade as the server's image answer names it.
 type fix struct {
 	Package  string   `json:"package"`
@@ -294,35 +284,6 @@ type packageFindings struct {
 }
 
 func (g packageFindings) worst() findingDocument { return g.findings[0] }
-
-// findings shows critical, high and not rated by package; with all, every finding.
-func (s shown) findings(im imageDocument) {
-	if len(im.Findings) == 0 {
-		return
-	}
-	s.Line("")
-	if s.all || s.Wide {
-		s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("FINDINGS (%d)", len(im.Findings))))
-		s.everyFinding(im)
-		return
-	}
-	groups := grouped(im)
-	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("FINDINGS (%d): by package, worst first", len(im.Findings))))
-	s.Line("  %-9s %-19s %-19s %-19s %5s  %s", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "ADVISORIES")
-	const most = 20 // a screen; the rest is a flag away
-	for _, g := range groups[:min(most, len(groups))] {
-		f := g.worst()
-		ids := f.ID
-		if n := len(g.findings) - 1; n > 0 {
-			ids += fmt.Sprintf(" +%d", n)
-		}
-		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 19), 19), text.Pad(s.Short(g.installed, 19), 19),
-			text.Pad(s.Short(cmp.Or(s.fixed(g), "none yet"), 19), 19), f.Layer+1, ids)
-	}
-	if n := len(groups) - most; n > 0 {
-		s.Line("            … %s: --all", text.Plural(n, "more package"))
-	}
-}
 
 // fixed is the version that fixes all of the package's findings that have a fix, as the server compared them; where it
 // named none, that of the worst finding.
@@ -363,13 +324,14 @@ func grouped(im imageDocument) []packageFindings {
 	return out
 }
 
-func (s shown) everyFinding(im imageDocument) {
+// everyFinding shows a line a finding, at most so many.
+func (s shown) everyFinding(im imageDocument, most int) {
 	versions := map[string][2]string{}
 	for _, p := range im.Packages {
 		versions[p.PURL] = [2]string{p.Name, p.Version}
 	}
 	s.Line("  %-9s %-20s %-19s %-19s %-19s %5s", "SEVERITY", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER")
-	for _, f := range im.Findings {
+	for _, f := range im.Findings[:min(most, len(im.Findings))] {
 		v := versions[f.PURL]
 		s.Line("  %s %s %s %s %s %5d", text.Pad(s.severity(f.Severity), 9), text.Pad(text.Clean(f.ID), 20), text.Pad(s.Short(v[0], 19), 19),
 			text.Pad(s.Short(v[1], 19), 19), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 19), 19), f.Layer+1)

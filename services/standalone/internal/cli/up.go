@@ -21,6 +21,8 @@ import (
 func (a *app) up() *cobra.Command {
 	var o struct {
 		config, data, listen, advisories string
+		bundleKey                        string
+		allowOlder                       bool
 		registries                       []string
 	}
 	c := &cobra.Command{
@@ -39,6 +41,8 @@ Everything resumes after a restart. A configuration file may set the same and mo
 			set(&f.Data, o.data)
 			set(&f.Listen, o.listen)
 			set(&f.Reporter.Advisories, o.advisories)
+			set(&f.Reporter.BundleKey, o.bundleKey)
+			f.Reporter.AllowOlder = f.Reporter.AllowOlder || o.allowOlder
 			for _, raw := range o.registries {
 				r, err := registryOf(raw)
 				if err != nil {
@@ -46,7 +50,7 @@ Everything resumes after a restart. A configuration file may set the same and mo
 				}
 				f.Registries = append(f.Registries, r)
 			}
-			if err := absolute(&f.Data, &f.Reporter.Advisories, &f.Reporter.Policy, &f.TokensFile); err != nil {
+			if err := absolute(&f.Data, &f.Reporter.Advisories, &f.Reporter.BundleKey, &f.Reporter.Policy, &f.TokensFile); err != nil {
 				return err
 			}
 			if err := f.Validate(); err != nil {
@@ -59,7 +63,9 @@ Everything resumes after a restart. A configuration file may set the same and mo
 	c.Flags().StringVar(&o.data, "data", "", "folder that holds everything (default ./plimsoll-data)")
 	c.Flags().StringVar(&o.listen, "listen", "", "address of pages, API and hooks (default 127.0.0.1:8080)")
 	c.Flags().StringArrayVar(&o.registries, "registry", nil, "registry to watch, as https://host or http://host:port; may be repeated")
-	c.Flags().StringVar(&o.advisories, "advisories", "", "folder or URL in the layout of osv.dev's bucket")
+	c.Flags().StringVar(&o.advisories, "advisories", "", "folder or URL in the layout of osv.dev's bucket, or a bundle")
+	c.Flags().StringVar(&o.bundleKey, "bundle-key", "", "file with the public key that a bundle must be signed for")
+	c.Flags().BoolVar(&o.allowOlder, "allow-older", false, "take a bundle that knows less than what is known already")
 	return c
 }
 

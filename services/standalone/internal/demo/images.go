@@ -5,9 +5,13 @@ package demo
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -79,7 +83,7 @@ func Samples(binary string) ([]Sample, error) {
 	}
 	lodash := imagetest.Package{Name: "lodash", Version: "4.17.11"}
 	bookworm := layer("ADD rootfs.tar.xz /", imagetest.DebianLike("12", debian...)...)
-	secret := layer("COPY . /", imagetest.Dir("root/.aws"), imagetest.Text("root/.aws/credentials", "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n"))
+	secret := layer("COPY . /", imagetest.Dir("root/.aws"), imagetest.Text("root/.aws/credentials", credentials()))
 	clean := layer("RUN rm -rf /root/.aws", imagetest.Whiteout("root/.aws"))
 	own := imagetest.Plain(imagetest.Layer(imagetest.Dir("usr"), imagetest.Dir("usr/local"), imagetest.Dir("usr/local/bin"), imagetest.Program("usr/local/bin/plimsoll", self))).By("COPY plimsoll /usr/local/bin/plimsoll")
 
@@ -92,7 +96,7 @@ func Samples(binary string) ([]Sample, error) {
 	b.image("shop/web", "1.1", "its own packages mended: what is left came with its bases", distribution, runtime,
 		web(imagetest.Package{Name: "lodash", Version: "4.17.23"}, imagetest.Package{Name: "minimist", Version: "1.2.8"}, imagetest.Package{Name: "express", Version: "4.18.2"}))
 	b.image("base/debian", "12", "another distribution, a Debian base", bookworm)
-	b.image("team/leaky", "1.0", "a secret that a later layer removes; secrets: not analysed", bookworm, secret, clean)
+	b.image("team/leaky", "1.0", "a secret that a later layer removes: hidden, still downloadable", bookworm, secret, clean)
 	b.image("tools/plimsoll", "latest", "this very program, from its Go build information", own)
 	b.index("shop/worker", "2.0", "an index of two platforms", distribution, web(lodash))
 	b.chart("charts/shop", "0.1.0", "a Helm chart: no image, not applicable")
@@ -102,6 +106,14 @@ func Samples(binary string) ([]Sample, error) {
 // Push puts one sample into a registry on loopback.
 func Push(ctx context.Context, host string, s Sample) error {
 	return imagetest.Push(ctx, host, s.Repository, s.Tag, s.what)
+}
+
+// credentials have the form of a cloud's key and open nothing. They are made here, so that neither this file nor the program
+// holds what looks like a secret; the key of that cloud's documentation would not do, because it is known to be none.
+func credentials() string {
+	id, key := sha256.Sum256([]byte("plimsoll demo, key id")), sha256.Sum256([]byte("plimsoll demo, key"))
+	secret := strings.NewReplacer("+", "p", "/", "s").Replace(base64.StdEncoding.EncodeToString(key[:]))
+	return "[default]\naws_access_key_id = AKIA" + base32.StdEncoding.EncodeToString(id[:])[:16] + "\naws_secret_access_key = " + secret[:40] + "\n"
 }
 
 func layer(by string, files ...imagetest.File) imagetest.Blob {

@@ -17,15 +17,15 @@ import (
 // Targets are the parts behind the listener, host:port on loopback.
 type Targets struct{ Scheduler, Reporter string }
 
-// Listen binds address; the error of a taken port says what to do.
-func Listen(ctx context.Context, address string) (net.Listener, error) {
+// Listen binds address, which the user gives with flag; the error of a taken port says what to do.
+func Listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen %s: the address is in use: stop what listens there or give --listen another port (127.0.0.1:0 picks a free one)", address)
+		return nil, fmt.Errorf("listen %s: the address is in use: stop what listens there or give %s another port (127.0.0.1:0 picks a free one)", address, flag)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen %s: %w: give --listen an address of this machine", address, err)
+		return nil, fmt.Errorf("listen %s: %w: give %s an address of this machine", address, err, flag)
 	}
 	return l, nil
 }

@@ -1,4 +1,4 @@
-// Command images writes the product's container images as OCI layouts, without docker: one static binary, a passwd entry and
+// Command images writes the product's container images as OCI layouts, without docker: a static binary, the analysis child beside it, a passwd entry and
 // an empty /tmp. The same sources, version and Go give the same digests.
 //
 //	images -out dist/images [-version v] [-platforms linux/amd64,linux/arm64] [-kustomization FILE]
@@ -93,7 +93,11 @@ func build(dir, pkg, entrypoint, version, platform string) (v1.Image, *v1.Platfo
 	if err != nil {
 		return nil, nil, err
 	}
-	layer, err := rootfs(entrypoint, binary)
+	child, err := compile(filepath.Join(dir, "../worker"), "./cmd/plimsoll-analyse", version, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	layer, err := rootfs(entrypoint, binary, child)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -141,8 +145,11 @@ func compile(dir, pkg, version string, p *v1.Platform) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
+// analyse is the child that a worker starts to analyse layers; every image of ours may hold a worker.
+const analyse = "/usr/local/bin/plimsoll-analyse"
+
 // rootfs is the image's one layer.
-func rootfs(entrypoint string, binary []byte) (v1.Layer, error) {
+func rootfs(entrypoint string, binary, child []byte) (v1.Layer, error) {
 	var b bytes.Buffer
 	tw := tar.NewWriter(&b)
 	add := func(name string, mode int64, body []byte) error {
@@ -163,7 +170,7 @@ func rootfs(entrypoint string, binary []byte) (v1.Layer, error) {
 		body []byte
 	}{
 		{"/etc/", 0o755, nil}, {"/etc/passwd", 0o644, []byte(passwd)}, {"/tmp/", 0o1777, nil},
-		{"/usr/", 0o755, nil}, {"/usr/local/", 0o755, nil}, {"/usr/local/bin/", 0o755, nil}, {entrypoint, 0o755, binary},
+		{"/usr/", 0o755, nil}, {"/usr/local/", 0o755, nil}, {"/usr/local/bin/", 0o755, nil}, {entrypoint, 0o755, binary}, {analyse, 0o755, child},
 	} {
 		if err := add(f.name, f.mode, f.body); err != nil {
 			return nil, fmt.Errorf("layer: %s: %w", f.name, err)

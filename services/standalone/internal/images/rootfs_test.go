@@ -49,7 +49,7 @@ func entries(t *testing.T, layer v1.Layer) (all map[string]entry, order []string
 // TestRootfs: the layer holds the binary, a user that is not root and a /tmp for all, each below a folder that came before.
 func TestRootfs(t *testing.T) {
 	t.Parallel()
-	layer, err := rootfs("/usr/local/bin/worker", []byte("program"))
+	layer, err := rootfs("/usr/local/bin/worker", []byte("program"), []byte("child"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +57,9 @@ func TestRootfs(t *testing.T) {
 	dir := entry{tar.TypeDir, 0o755, ""}
 	want := map[string]entry{
 		"etc/": dir, "usr/": dir, "usr/local/": dir, "usr/local/bin/": dir, "tmp/": {tar.TypeDir, 0o1777, ""},
-		"etc/passwd":           {tar.TypeReg, 0o644, fmt.Sprintf("root:x:0:0:root:/:/nologin\nplimsoll:x:%d:%d:plimsoll:/:/nologin\n", user, user)},
-		"usr/local/bin/worker": {tar.TypeReg, 0o755, "program"},
+		"etc/passwd":                     {tar.TypeReg, 0o644, fmt.Sprintf("root:x:0:0:root:/:/nologin\nplimsoll:x:%d:%d:plimsoll:/:/nologin\n", user, user)},
+		"usr/local/bin/worker":           {tar.TypeReg, 0o755, "program"},
+		"usr/local/bin/plimsoll-analyse": {tar.TypeReg, 0o755, "child"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
@@ -77,7 +78,7 @@ func TestRootfsSame(t *testing.T) {
 	t.Parallel()
 	digest := func(body string) v1.Hash {
 		t.Helper()
-		layer, err := rootfs("/usr/local/bin/worker", []byte(body))
+		layer, err := rootfs("/usr/local/bin/worker", []byte(body), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

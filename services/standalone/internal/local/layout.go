@@ -100,8 +100,8 @@ type layout struct {
 func (l layout) add(d plimsoll.Digest, mediaType string, depth int) {
 	path := filepath.Join(l.root, "blobs", "sha256", d.Hex())
 	var doc document
-	if err := readDocument(path, &doc); err == nil && doc.MediaType != "" {
-		mediaType = doc.MediaType
+	if err := readDocument(path, &doc); err == nil && mediaType == "" {
+		mediaType = doc.MediaType // else what names it speaks, as a registry would: the worker sees whether both agree
 	}
 	l.images.blobs[d] = fileBlob(path, mediaType)
 	if depth > 2 { // an index of indexes of images: as deep as the worker follows

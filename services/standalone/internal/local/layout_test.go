@@ -211,8 +211,8 @@ func TestLayoutMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]int{
-		"manifests/whole": http.StatusOK, "manifests/broken": http.StatusOK, "blobs/" + string(lost): http.StatusInternalServerError,
-		"manifests/gone": http.StatusInternalServerError, "blobs/" + string(plimsoll.DigestOf([]byte("never named"))): http.StatusNotFound,
+		"manifests/whole": http.StatusOK, "manifests/broken": http.StatusOK, "blobs/" + string(lost): http.StatusNotFound,
+		"manifests/gone": http.StatusNotFound, "blobs/" + string(plimsoll.DigestOf([]byte("never named"))): http.StatusNotFound,
 	} {
 		if got := get(im, http.MethodGet, "/v2/layout/"+path); got.Code != want {
 			t.Errorf("%s: %d, want %d", path, got.Code, want)

@@ -5,8 +5,10 @@ package local
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"slices"
@@ -93,6 +95,10 @@ func (im *Images) serveBlob(w http.ResponseWriter, r *http.Request, digest plims
 		return
 	}
 	content, err := b.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		http.NotFound(w, r) // the layout's index names it, and nothing else of it is there
+		return
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := access.CheckListen(f.Listen, f.TokensFile); err != nil {
 		return err
 	}
-	listener, err := front.Listen(ctx, f.Listen)
+	listener, err := front.Listen(ctx, "--listen", f.Listen)
 	if err != nil {
 		return err
 	}
@@ -132,6 +133,9 @@ func embedded(f config.File, e *engine.Engines) config.File {
 	f.Bucket.AccessKey, f.Bucket.SecretKey, f.Bucket.TLS = e.S3.AccessKey, e.S3.SecretKey, false
 	f.NATS = config.NATS{URL: e.NATS.URL, User: e.NATS.User, Password: e.NATS.Password, Memory: e.NATS.Memory}
 	f.Temporal = config.Temporal{Address: e.Temporal.Address, Namespace: e.Temporal.Namespace}
+	if f.Reporter.Cache == "" {
+		f.Reporter.Cache = filepath.Join(f.Data, "index")
+	}
 	const any = "127.0.0.1:0"
 	f.Worker.Listen, f.Worker.Admin, f.Scheduler.Listen, f.Reporter.Listen = any, any, any, any
 	return f

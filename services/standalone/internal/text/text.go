@@ -95,6 +95,16 @@ func (p *Printer) Short(s string, width int) string {
 	return string([]rune(s)[:width-1]) + "…"
 }
 
+// Tail cuts s to width runes with an ellipsis at its start: of a path the end tells most.
+func (p *Printer) Tail(s string, width int) string {
+	s = Clean(s)
+	n := utf8.RuneCountInString(s)
+	if p.Wide || n <= width {
+		return s
+	}
+	return "…" + string([]rune(s)[n-width+1:])
+}
+
 // Pad fills s with spaces to width runes; colours inside do not count.
 func Pad(s string, width int) string {
 	if n := width - visible(s); n > 0 {

@@ -25,7 +25,12 @@ const (
 	exitUsage  = 3
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stderr)) }
+func main() {
+	if worker.IsChild() {
+		os.Exit(worker.Child())
+	}
+	os.Exit(run(os.Args[1:], os.Environ(), os.Stderr))
+}
 
 func run(args, env []string, out io.Writer) int {
 	flags := flag.NewFlagSet("worker", flag.ContinueOnError)

@@ -2,13 +2,9 @@ package analyze
 
 import (
 	"bytes"
-	"compress/zlib"
 	"context"
-	"debug/elf"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"strings"
 
@@ -16,134 +12,105 @@ import (
 	"github.com/google/osv-scalibr/extractor"
 	"github.com/google/osv-scalibr/extractor/filesystem"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/golang/gobinary"
-	"github.com/google/osv-scalibr/extractor/filesystem/language/rust/cargoauditable"
 	"github.com/google/osv-scalibr/purl"
 
 	"github.com/plimsoll/plimsoll"
 )
 
-// Marks of binaries that tell their packages. Most executables have neither, and are then parsed by nothing.
+// Marks of executables that tell their packages.
 var (
-	goMark    = []byte("\xff Go buildinf:") // debug/buildinfo; stands at a multiple of 16
-	rustMarks = [][]byte{[]byte(".dep-v0\x00"), []byte(".rust-deps-v0\x00")}
+	goMark = []byte("\xff Go buildinf:")          // debug/buildinfo; stands at a multiple of goAlign
+	goNote = []byte("\x04\x00\x00\x00Go\x00\x00") // the note of Go's linker, in the first page of an ELF file
 )
 
-// executables are the first bytes of ELF, PE and Mach-O files.
-var executables = []string{"\x7fELF", "MZ", "\xfe\xed\xfa", "\xcf\xfa\xed\xfe", "\xce\xfa\xed\xfe", "\xca\xfe\xba\xbe"}
+const goAlign = 16
+
+// executables are the first bytes of executables, by kind.
+var executables = []struct {
+	kind  plimsoll.FileKind
+	magic string
+}{
+	{plimsoll.FileELF, "\x7fELF"}, {plimsoll.FilePE, "MZ"},
+	{plimsoll.FileMachO, "\xfe\xed\xfa"}, {plimsoll.FileMachO, "\xcf\xfa\xed\xfe"}, {plimsoll.FileMachO, "\xce\xfa\xed\xfe"},
+	{plimsoll.FileMachO, "\xca\xfe\xba\xbe"},
+}
+
+// kindOf tells a file's kind by its first bytes.
+func kindOf(head []byte) plimsoll.FileKind {
+	for _, x := range executables {
+		if len(head) >= len(x.magic) && string(head[:len(x.magic)]) == x.magic {
+			return x.kind
+		}
+	}
+	if len(head) > 2 && head[0] == '#' && head[1] == '!' {
+		return plimsoll.FileScript
+	}
+	return plimsoll.FileOther
+}
+
+// wantsBinary tells files that may be executables, as osv-scalibr does: by mode and extension; and run-times, by name.
+func wantsBinary(f *file) bool { return filesystem.IsInterestingExecutable(f) || isRuntime(f) }
 
 // binaries reads Go's build information and cargo-auditable's list of dependencies.
-type binaries struct{ golang, rust filesystem.Extractor }
+type binaries struct{ golang filesystem.Extractor }
 
 func newBinaries() (*binaries, error) {
-	unbounded := &cpb.PluginConfig{MaxFileSizeBytes: maxFile + 1}
-	golang, err := gobinary.New(unbounded)
+	golang, err := gobinary.New(&cpb.PluginConfig{MaxFileSizeBytes: maxFile + 1})
 	if err != nil {
 		return nil, fmt.Errorf("extractor %s: %w", NameGo, err)
 	}
-	rust, err := cargoauditable.New(unbounded)
-	if err != nil {
-		return nil, fmt.Errorf("extractor %s: %w", NameRust, err)
-	}
-	return &binaries{golang, rust}, nil
+	return &binaries{golang}, nil
 }
 
-// wantsBinary tells files that may be executables, as osv-scalibr does: by mode and extension.
-func wantsBinary(f *file) bool { return filesystem.IsInterestingExecutable(f) }
-
-// binary looks at the first bytes of a file and buffers executables alone. Those larger than the buffer are searched as they
-// pass by.
-func (p *packages) binary(ctx context.Context, r *reader, f *file, body io.Reader) error {
-	var head [4]byte
-	n, err := io.ReadFull(body, head[:])
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return broken(err)
-	}
-	if !isExecutable(string(head[:n])) {
+// binary gives the sink for an executable. ELF files are searched as they pass: few have what we look for, and they are most of
+// an image's bytes. What Go's linker made is buffered where it fits, because older build information points all over the file;
+// so are the rarer formats of other systems.
+func (p *packages) binary(r *reader, f *file, e *entry) sink {
+	switch kind := kindOf(e.head); kind {
+	case plimsoll.FileOther, plimsoll.FileScript:
 		return nil
-	}
-	body = io.MultiReader(bytes.NewReader(head[:n]), body)
-	if f.size() > maxFile {
-		found, reason, err := searchLarge(body)
-		if err != nil {
-			return broken(err)
+	case plimsoll.FileELF:
+		if f.size() > maxFile || !bytes.Contains(e.head, goNote) || isRuntime(f) {
+			return newSearch(p, r, f)
 		}
-		p.add(r, f, finish(found, f.path), reason)
-		return nil
-	}
-	if err := p.load(f, body, maxFile); err != nil {
-		return broken(err)
-	}
-	if !bytes.Contains(f.data, goMark) && !isAudited(f.data) {
-		p.seen(f.path)
-		return nil
-	}
-	return p.run(ctx, r, f)
-}
-
-func finish(found []plimsoll.Package, path string) []plimsoll.Package {
-	for i := range found {
-		found[i].Path = path
-	}
-	sortPackages(found)
-	return found
-}
-
-func isExecutable(head string) bool {
-	for _, magic := range executables {
-		if strings.HasPrefix(head, magic) {
-			return true
+	default:
+		if f.size() > maxFile {
+			return newSearch(p, r, f)
 		}
 	}
-	return false
-}
-
-func isAudited(b []byte) bool {
-	return bytes.Contains(b, rustMarks[0]) || bytes.Contains(b, rustMarks[1])
+	return p.whole(r, f)
 }
 
 func (x *binaries) read(ctx context.Context, f *file) (found []plimsoll.Package, reason string) {
-	if isAudited(f.data) {
-		found, reason = x.audited(ctx, f)
-	}
+	found, reason = auditedIn(f.data)
 	if at := markAt(f.data); at >= 0 {
 		ps, err := scan(ctx, x.golang, f)
 		found = append(found, by(NameGo, convertAll(ps))...)
 		// The extractor passes over build information that it cannot read, and over files that have none.
 		if err != nil || len(ps) == 0 {
-			reason = "broken Go build information"
+			reason = reasonGo
 		}
 	}
 	return found, reason
 }
 
+const (
+	reasonGo   = "broken Go build information"
+	reasonRust = "broken dependency list of a Rust binary"
+)
+
 // markAt is where build information stands in the file, -1 when it has none. Other places hold the mark as a constant: of
 // programs that read build information.
-func markAt(b []byte) int {
-	for at := 0; ; {
-		i := bytes.Index(b[at:], goMark)
-		if i < 0 {
-			return -1
-		}
-		if at += i; at%16 == 0 {
+func markAt(b []byte) int { return alignedMark(b, 0) }
+
+// alignedMark is where in a part of a file, which begins at offset, build information stands.
+func alignedMark(b []byte, offset int64) int {
+	for at := int(-offset & (goAlign - 1)); at+len(goMark) <= len(b); at += goAlign {
+		if b[at] == goMark[0] && bytes.Equal(b[at:at+len(goMark)], goMark) {
 			return at
 		}
-		at++
 	}
-}
-
-// audited reads the dependencies that cargo-auditable embeds: a section with JSON, zlib. Its inflated size is checked first,
-// because the extractor inflates without a bound.
-func (x *binaries) audited(ctx context.Context, f *file) ([]plimsoll.Package, string) {
-	if e, err := elf.NewFile(bytes.NewReader(f.data)); err == nil {
-		if reason := auditSize(e); reason != "" {
-			return nil, reason
-		}
-	}
-	ps, err := scan(ctx, x.rust, f)
-	if err != nil {
-		return nil, "broken dependency list of a Rust binary"
-	}
-	return by(NameRust, convertAll(ps)), ""
+	return -1
 }
 
 func by(extractor string, ps []plimsoll.Package) []plimsoll.Package {
@@ -153,81 +120,20 @@ func by(extractor string, ps []plimsoll.Package) []plimsoll.Package {
 	return ps
 }
 
-func auditSize(e *elf.File) string {
-	for _, mark := range rustMarks {
-		s := e.Section(strings.TrimRight(string(mark), "\x00"))
-		if s == nil {
-			continue
-		}
-		z, err := zlib.NewReader(s.Open())
-		if err != nil {
-			return "broken dependency list of a Rust binary"
-		}
-		if n, _ := io.Copy(io.Discard, io.LimitReader(z, maxAudit+1)); n > maxAudit {
-			return fmt.Sprintf("limit reached: dependency list of more than %d MiB", maxAudit>>20)
-		}
-	}
-	return ""
-}
-
-// searchLarge finds Go's build information in an executable of any size as it passes: since Go 1.18 it stands in one piece
-// behind the mark. An error is the body's.
-func searchLarge(body io.Reader) (found []plimsoll.Package, reason string, err error) {
-	const chunk = 1 << 20
-	buf := make([]byte, 0, 2*chunk)
-	offset := 0 // of buf[0] within the file
-	for {
-		n, err := io.ReadFull(body, buf[len(buf):min(cap(buf), len(buf)+chunk)])
-		buf = buf[:len(buf)+n]
-		if i := alignedMark(buf, offset); i >= 0 && found == nil {
-			info, rerr := io.ReadAll(io.LimitReader(body, maxBuildInfo))
-			if rerr != nil {
-				return nil, "", rerr
-			}
-			found, reason = inlineInfo(append(buf[i:], info...))
-			buf, offset = buf[:0], offset+len(buf)+len(info)
-			continue
-		}
-		if isAudited(buf) {
-			reason = fmt.Sprintf("limit reached: Rust binary of more than %d MiB", maxFile>>20)
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return found, reason, nil
-		}
-		if err != nil {
-			return nil, "", err
-		}
-		keep := min(len(buf), 64) // a mark may lie across two chunks
-		offset += len(buf) - keep
-		buf = append(buf[:0], buf[len(buf)-keep:]...)
-	}
-}
-
-// alignedMark is markAt for a part of a file that starts at offset.
-func alignedMark(b []byte, offset int) int {
-	for at := 0; ; {
-		i := bytes.Index(b[at:], goMark)
-		if i < 0 {
-			return -1
-		}
-		if at += i; (at+offset)%16 == 0 {
-			return at
-		}
-		at++
-	}
-}
-
 // inlineInfo reads what follows the mark (debug/buildinfo): the pointer size, flags, and 32 bytes from the mark two strings with
 // their lengths: the version of Go and the modules.
 func inlineInfo(b []byte) ([]plimsoll.Package, string) {
 	const inline = 2 // flag: the strings follow, instead of pointers to them
-	if len(b) < 32 || b[15]&inline == 0 {
-		return nil, fmt.Sprintf("limit reached: Go build information of an old form in a file of more than %d MiB", maxFile>>20)
+	switch {
+	case len(b) < 32:
+		return nil, reasonGo
+	case b[15]&inline == 0:
+		return nil, "unsupported: Go build information that needs the whole file"
 	}
 	version, rest, ok := counted(b[32:])
 	modules, _, ok2 := counted(rest)
 	if !ok || !ok2 {
-		return nil, "broken Go build information"
+		return nil, reasonGo
 	}
 	// The linker puts 16 bytes before and after the modules (cmd/go/internal/modload, ModInfoProg).
 	if len(modules) < 33 || modules[len(modules)-17] != '\n' {
@@ -237,9 +143,30 @@ func inlineInfo(b []byte) ([]plimsoll.Package, string) {
 	}
 	info, err := debug.ParseBuildInfo(modules)
 	if err != nil {
-		return nil, "broken Go build information"
+		return nil, reasonGo
 	}
 	return goPackages(version, info), ""
+}
+
+// goLength is how many bytes build information has, as far as its first bytes tell: it grows until both strings' lengths are known.
+func goLength(b []byte) int {
+	const head, lengths = 32, 2 * binary.MaxVarintLen64
+	if len(b) < head+lengths {
+		return head + lengths
+	}
+	n, used := binary.Uvarint(b[head:])
+	if used <= 0 || n > maxField {
+		return len(b)
+	}
+	second := head + used + int(n)
+	if len(b) < second+binary.MaxVarintLen64 {
+		return second + binary.MaxVarintLen64
+	}
+	n, used = binary.Uvarint(b[second:])
+	if used <= 0 || n > maxBuildInfo {
+		return len(b)
+	}
+	return second + used + int(n)
 }
 
 func counted(b []byte) (s string, rest []byte, ok bool) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/osv-scalibr/extractor/filesystem"
@@ -110,7 +111,11 @@ func judgeDpkg(path string, st []byte) verdict {
 	switch {
 	case field(st, "Package") == "":
 		return malformed
+	case twice(st, "Package") || twice(st, "Version") || twice(st, "Status"):
+		return malformed // records that ran together: dpkg refuses them
 	case len(status) == 0 && !single, len(status) != 0 && len(status) != 3:
+		return malformed
+	case len(status) == 3 && !slices.Contains(dpkgStates, status[2]):
 		return malformed
 	case len(status) == 3 && status[2] != "installed":
 		return holdsNothing
@@ -120,19 +125,36 @@ func judgeDpkg(path string, st []byte) verdict {
 	return holdsPackage
 }
 
+// dpkgStates are the states of a package (dpkg(1), "Package states").
+var dpkgStates = []string{
+	"not-installed", "config-files", "half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending", "installed",
+}
+
+// twice tells whether a dpkg record has a field more than once.
+func twice(stanza []byte, name string) bool {
+	n := 0
+	for line := range bytes.Lines(stanza) {
+		if len(line) > len(name) && line[len(name)] == ':' && strings.EqualFold(string(line[:len(name)]), name) {
+			n++
+		}
+	}
+	return n > 1
+}
+
 // judgeApk: P: is the name and V: the version. A database starts with no header.
 func judgeApk(_ string, st []byte) verdict {
-	if !hasKey(st, 'P') || !hasKey(st, 'V') {
-		return malformed
+	if keys(st, 'P') != 1 || keys(st, 'V') != 1 {
+		return malformed // twice: records that ran together
 	}
 	return holdsPackage
 }
 
-func hasKey(st []byte, key byte) bool {
+// keys is how often a record has a line of that key with a value.
+func keys(st []byte, key byte) (n int) {
 	for line := range bytes.Lines(st) {
 		if len(line) > 2 && line[0] == key && line[1] == ':' && len(bytes.TrimSpace(line[2:])) > 0 {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }

@@ -10,9 +10,10 @@ import (
 
 // file is one file of a layer as readers see it: path, header and, once buffered, its bytes.
 type file struct {
-	path string
-	info fs.FileInfo
-	data []byte
+	path  string
+	entry int // index among the layer's tree entries
+	info  fs.FileInfo
+	data  []byte
 }
 
 // Path and Stat make file a filesystem.FileAPI.

@@ -1,56 +1,60 @@
 package analyze
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"time"
 
 	"github.com/plimsoll/plimsoll"
 )
 
 // packages finds the package databases and package files of a layer.
 type packages struct {
+	ctx     context.Context //nolint:containedctx // lives as long as one walk
+	stage   *Stage
 	readers []reader
 	facts   plimsoll.PackageFacts
 	count   int            // packages so far
-	owned   owners         // which files OS packages own
 	links   []hardlink     // seen by names that a reader wants
 	read    map[string]int // path to the index of the first source made from it
 	wal     map[string]int64
-	buf     bytes.Buffer // reused from file to file
-	spent   time.Duration
-	bytes   int64
+	buf     buffer              // reused from file to file
 	reason  string              // a bound of the layer that was hit
 	formats map[string]struct{} // told to be unsupported
+	// lists takes each whole database that tells which files packages own, or why it could not be had; nil: nobody asks.
+	lists func(f *file, reason string)
 }
 
 // hardlink is a second name of a file, where a reader wants that name.
-type hardlink struct{ path, target, reader string }
+type hardlink struct {
+	*file
+	target string
+	reader *reader
+}
 
-func newPackages() (*packages, error) {
+func newPackages(ctx context.Context, stage *Stage) (*packages, error) {
 	rs, err := newReaders()
 	if err != nil {
 		return nil, err
 	}
-	return &packages{readers: rs, read: map[string]int{}, wal: map[string]int64{}, formats: map[string]struct{}{}}, nil
+	for i := range rs {
+		rs[i].stage = stageNumber(plimsoll.AnalyzerPackages + " " + rs[i].name)
+	}
+	return &packages{
+		ctx: ctx, stage: stage, readers: rs, read: map[string]int{}, wal: map[string]int64{}, formats: map[string]struct{}{},
+	}, nil
 }
 
 func (p *packages) ignore(string) {}
 
-func (p *packages) visit(ctx context.Context, path string, h *tar.Header, body io.Reader) error {
-	if path == "" {
-		return nil
-	}
-	f := &file{path: path, info: h.FileInfo()}
-	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
-		p.bytes += h.Size
-		return p.file(ctx, f, body)
-	case tar.TypeLink:
-		p.link(f, h.Linkname)
+func (p *packages) visit(e *entry) sink {
+	switch e.Type {
+	case plimsoll.EntryFile:
+		return p.file(e)
+	case plimsoll.EntryHardlink:
+		if isPlain(e.Path, 0) {
+			return nil
+		}
+		p.link(&file{path: e.Path, entry: e.number, info: e.header.Info()}, e.Link)
 	}
 	return nil
 }
@@ -59,29 +63,29 @@ func (p *packages) visit(ctx context.Context, path string, h *tar.Header, body i
 func (p *packages) link(f *file, target string) {
 	for i := range p.readers {
 		if p.readers[i].named && p.readers[i].wants(f) && len(p.links) < maxSources {
-			p.links = append(p.links, hardlink{f.path, cleanLink(target), p.readers[i].name})
+			p.links = append(p.links, hardlink{f, target, &p.readers[i]})
 			return
 		}
 	}
 }
 
-// file hands one file to the readers that want it. An error is the walk's end: the bytes did not come, or the budget is spent.
-func (p *packages) file(ctx context.Context, f *file, body io.Reader) error {
+// file gives the sink of the reader that wants a file.
+func (p *packages) file(e *entry) sink {
+	if isPlain(e.Path, e.Mode) {
+		return nil
+	}
+	f := &file{path: e.Path, entry: e.number, info: e.header.Info()}
 	switch {
 	case isRelease(f.path):
-		return p.release(f, body)
-	case isFileList(f.path):
-		return p.fileList(f, body)
+		return p.collect(f, maxRelease, p.release)
 	case isWAL(f.path):
 		p.wal[f.path] = f.size()
 		return nil
 	}
 	for i := range p.readers {
-		r := &p.readers[i]
-		if !r.wants(f) {
-			continue
+		if r := &p.readers[i]; r.wants(f) {
+			return p.extract(r, f, e)
 		}
-		return p.extract(ctx, r, f, body)
 	}
 	return nil
 }
@@ -95,58 +99,97 @@ func (p *packages) unsupported(r *reader, f *file) {
 	}
 }
 
-// extract runs one reader over one file and keeps what it found.
-func (p *packages) extract(ctx context.Context, r *reader, f *file, body io.Reader) error {
+// extract gives the sink that runs one reader over one file and keeps what it found.
+func (p *packages) extract(r *reader, f *file, e *entry) sink {
 	switch {
 	case r.streams:
-		return p.binary(ctx, r, f, body)
+		return p.binary(r, f, e)
 	case r.read == nil:
 		p.unsupported(r, f)
 		return nil
 	}
+	return p.whole(r, f)
+}
+
+// whole hands the whole content of a file to a reader, from memory.
+func (p *packages) whole(r *reader, f *file) sink {
 	if f.size() > r.limit {
-		p.add(r, f, nil, fmt.Sprintf("limit reached: file of more than %d MiB", r.limit>>20))
+		p.lost(r, f, fmt.Sprintf("limit reached: file of more than %d MiB", r.limit>>20))
 		return nil
 	}
-	if err := p.load(f, body, r.limit); err != nil {
-		return broken(err)
-	}
-	return p.run(ctx, r, f)
+	k := p.collect(f, r.limit, func(f *file) { p.run(r, f) })
+	k.broken = func(why string) { p.lost(r, f, why) }
+	return k
 }
 
-// run calls the reader within the layer's budget.
-func (p *packages) run(ctx context.Context, r *reader, f *file) error {
-	left := budgetBase + time.Duration(p.bytes)*budgetPerByte - p.spent
-	limited, cancel := context.WithTimeoutCause(ctx, left, ErrBudget)
-	defer cancel()
-	start := time.Now()
-	found, reason := r.call(limited, f)
-	p.spent += time.Since(start)
-	if limited.Err() != nil {
-		return fmt.Errorf("%s: %w", r.name, context.Cause(limited))
+// lost tells why a file was not read.
+func (p *packages) lost(r *reader, f *file, why string) {
+	p.add(r, f, nil, why)
+	p.handOn(r, f, why)
+}
+
+func (p *packages) handOn(r *reader, f *file, why string) {
+	if p.lists != nil && isWholeList(listFormat(f.path)) {
+		p.lists(f, why)
 	}
+}
+
+// run calls the reader.
+func (p *packages) run(r *reader, f *file) {
+	before := p.stage.load()
+	p.stage.store(r.stage)
+	found, reason := r.call(p.ctx, f)
+	p.stage.store(before)
 	p.add(r, f, found, reason)
-	if r.name == NameApk {
-		p.owned.keep("", f.data)
-	}
-	return nil
+	p.handOn(r, f, "")
 }
 
-// load buffers a file. What the header says of its size is not believed: the buffer grows with the bytes that come.
-func (p *packages) load(f *file, body io.Reader, limit int64) error {
-	if f.data != nil {
-		return nil
-	}
-	p.buf.Reset()
-	if _, err := p.buf.ReadFrom(io.LimitReader(body, limit)); err != nil {
-		return err
-	}
-	f.data = p.buf.Bytes()
-	return nil
+// collect buffers a file and then calls use with it.
+func (p *packages) collect(f *file, limit int64, use func(*file)) *collector {
+	p.buf.reset(min(f.size(), limit))
+	return &collector{buf: &p.buf, limit: limit, f: f, use: use}
 }
 
-// broken drops the error of a body: the tar reader meets it again at its next entry, and tells it there once.
-func broken(error) error { return nil }
+// collector is a sink that keeps the content.
+type collector struct {
+	buf    *buffer
+	limit  int64
+	f      *file
+	use    func(*file)
+	broken func(why string) // instead of use, when the content is cut short by a limit; may be nil
+}
+
+func (c *collector) write(b []byte) {
+	c.buf.write(b[:min(int64(len(b)), c.limit-int64(len(c.buf.bytes)))])
+}
+
+func (c *collector) close(short string) {
+	switch {
+	case short == "":
+		c.f.data = c.buf.bytes
+		c.use(c.f)
+	case short != cutShort && c.broken != nil:
+		c.broken(short)
+	}
+}
+
+// buffer grows with the bytes that come; what the header says of their number is believed only when there are many already.
+type buffer struct {
+	bytes []byte
+	said  int
+}
+
+// trusted is how much must have come before a buffer of the size that the header gives is allocated.
+const trusted = 1 << 20
+
+func (b *buffer) reset(said int64) { b.bytes, b.said = b.bytes[:0], int(said) }
+
+func (b *buffer) write(p []byte) {
+	if need := len(b.bytes) + len(p); need > cap(b.bytes) && need > trusted && need <= b.said {
+		b.bytes = append(make([]byte, 0, b.said), b.bytes...)
+	}
+	b.bytes = append(b.bytes, p...)
+}
 
 // add keeps a source: packages, or the reason why there are none. A file that is read whole and holds nothing leaves no trace.
 func (p *packages) add(r *reader, f *file, found []plimsoll.Package, reason string) {
@@ -175,7 +218,7 @@ func (p *packages) add(r *reader, f *file, found []plimsoll.Package, reason stri
 		name = found[0].Extractor
 	}
 	p.facts.Sources = append(p.facts.Sources, plimsoll.PackageSource{
-		Path: f.path, Extractor: name, Database: r.database, Packages: found, Read: read,
+		Path: f.path, Entry: f.entry, Extractor: name, Database: r.database, Packages: found, Read: read,
 	})
 }
 
@@ -186,16 +229,12 @@ func (p *packages) seen(path string) {
 	}
 }
 
-func (p *packages) finish(_ context.Context, f *plimsoll.Facts) error {
+func (p *packages) finish(f *plimsoll.Facts) {
 	if f.Read.State == plimsoll.ReadFailed {
-		return nil
+		return
 	}
 	p.missedLinks()
 	p.unmerged()
-	p.owned.mark(p.facts.Sources)
-	if p.owned.reason != "" {
-		worse(f, p.owned.reason)
-	}
 	if p.reason != "" {
 		worse(f, p.reason)
 	}
@@ -203,20 +242,14 @@ func (p *packages) finish(_ context.Context, f *plimsoll.Facts) error {
 		p.facts.Sources = []plimsoll.PackageSource{}
 	}
 	f.Packages = &p.facts
-	return nil
 }
 
 // missedLinks adds a partial source for each package file that is a hard link to a file no reader saw, because its first name
 // told nothing (HOSTILE: package database as a hard link).
 func (p *packages) missedLinks() {
 	for _, l := range p.links {
-		if _, ok := p.read[l.target]; ok {
-			continue
-		}
-		for i := range p.readers {
-			if r := &p.readers[i]; r.name == l.reader {
-				p.add(r, &file{path: l.path}, nil, "hard link to a file that was not read")
-			}
+		if _, ok := p.read[l.target]; !ok {
+			p.add(l.reader, l.file, nil, "hard link to a file that was not read")
 		}
 	}
 }

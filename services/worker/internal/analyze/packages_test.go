@@ -4,15 +4,17 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"compress/zlib"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -22,8 +24,8 @@ import (
 	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
 )
 
-// entry is one file given to the analysers.
-type entry struct {
+// given is one file given to the analysers.
+type given struct {
 	path string
 	body []byte
 	mode int64
@@ -31,14 +33,14 @@ type entry struct {
 }
 
 // analyzed runs both analysers over entries, without a tar.
-func analyzed(t testing.TB, entries ...entry) *plimsoll.PackageFacts {
+func analyzed(t testing.TB, entries ...given) *plimsoll.PackageFacts {
 	t.Helper()
-	s, err := New(t.Context(), Analyzers(layer.DefaultLimits(), nil))
+	s, err := New(t.Context(), Analyzers(layer.DefaultLimits(), nil), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		h := &tar.Header{Name: e.path, Typeflag: tar.TypeReg, Size: int64(len(e.body)), Mode: e.mode}
+		h := &layer.Header{Name: e.path, Typeflag: tar.TypeReg, Size: int64(len(e.body)), Mode: e.mode}
 		if e.link != "" {
 			h.Typeflag, h.Linkname = tar.TypeLink, e.link
 		}
@@ -46,11 +48,7 @@ func analyzed(t testing.TB, entries ...entry) *plimsoll.PackageFacts {
 			t.Fatal(err)
 		}
 	}
-	all, err := s.Facts(layer.Blob{}, layer.Result{Read: plimsoll.Complete()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all[1].Packages
+	return s.Facts(layer.Blob{}, layer.Result{Read: plimsoll.Complete()})[1].Packages
 }
 
 // brief tells a source in one line: extractor, packages, reason.
@@ -132,14 +130,13 @@ func TestSources(t *testing.T) {
 		"jar with a bomb of a manifest": {"app/lib.jar", string(jarWith(map[string]string{"META-INF/MANIFEST.MF": strings.Repeat("A: b\n", 1<<20)})), "java/archive [] java/archive: limit reached: manifest of more than 4 MiB"},
 		"jar nested too deep":           {"app/lib.jar", string(nestedJar(t, 10)), "java/archive [] java/archive: limit reached: archives nested deeper than 8"},
 
-		"Conda":    {"opt/conda/conda-meta/x.json", "{}", "unread [] unsupported: Conda packages"},
-		"Composer": {"srv/vendor/composer/installed.json", "{}", "unread [] unsupported: Composer packages"},
-		"a text":   {"etc/motd", "hello", ""},
+		"Nix":    {"nix/var/nix/db/db.sqlite", "x", "unread [] unsupported: Nix store"},
+		"a text": {"etc/motd", "hello", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			facts := analyzed(t, entry{path: tt.path, body: []byte(tt.body), mode: 0o644})
+			facts := analyzed(t, given{path: tt.path, body: []byte(tt.body), mode: 0o644})
 			got := ""
 			for _, s := range facts.Sources {
 				got += brief(s)
@@ -158,12 +155,12 @@ func zipOf(t testing.TB, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for name, body := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		w, err := z.Create(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(w, body); err != nil {
+		if _, err := io.WriteString(w, files[name]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -184,7 +181,7 @@ func nestedJar(t testing.TB, depth int) []byte {
 func TestTooManyRecords(t *testing.T) {
 	t.Parallel()
 	one := "P:a\nV:1\n\n"
-	facts := analyzed(t, entry{path: "lib/apk/db/installed", body: bytes.Repeat([]byte(one), maxPerFile+10)})
+	facts := analyzed(t, given{path: "lib/apk/db/installed", body: bytes.Repeat([]byte(one), maxPerFile+10)})
 	s := facts.Sources[0]
 	if len(s.Packages) != maxPerFile || s.Read != plimsoll.Partial(fmt.Sprintf("os/apk: limit reached: more than %d records", maxPerFile)) {
 		t.Errorf("%d packages, read %+v", len(s.Packages), s.Read)
@@ -193,19 +190,16 @@ func TestTooManyRecords(t *testing.T) {
 
 func TestFileTooLarge(t *testing.T) {
 	t.Parallel()
-	s, err := New(t.Context(), Analyzers(layer.DefaultLimits(), nil))
+	s, err := New(t.Context(), Analyzers(layer.DefaultLimits(), nil), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Only the header is large: nothing may be allocated by what it says.
-	h := &tar.Header{Name: "app/large.jar", Typeflag: tar.TypeReg, Size: 1 << 62, Mode: 0o644}
+	h := &layer.Header{Name: "app/large.jar", Typeflag: tar.TypeReg, Size: 1 << 62, Mode: 0o644}
 	if err := s.Visit(h.Name, h, strings.NewReader("")); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.Facts(layer.Blob{}, layer.Result{Read: plimsoll.Complete()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := s.Facts(layer.Blob{}, layer.Result{Read: plimsoll.Complete()})
 	want := "java/archive [] java/archive: limit reached: file of more than 64 MiB"
 	if got := brief(all[1].Packages.Sources[0]); got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -223,7 +217,7 @@ func TestGoBinary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts := analyzed(t, entry{path: "usr/bin/x", body: b, mode: 0o755}, entry{path: "usr/share/x", body: b, mode: 0o644})
+	facts := analyzed(t, given{path: "usr/bin/x", body: b, mode: 0o755}, given{path: "usr/share/x", body: b, mode: 0o644})
 	if len(facts.Sources) != 1 || facts.Sources[0].Read.Short() {
 		t.Fatalf("sources %v, want one that is complete", facts.Sources)
 	}
@@ -232,14 +226,32 @@ func TestGoBinary(t *testing.T) {
 	if i := indexOf(small, "stdlib"); i < 0 || small[i].Version != std.Version || small[i].Ecosystem != "Go" {
 		t.Errorf("no %+v among %v", std, small)
 	}
-	large, reason, err := searchLarge(bytes.NewReader(b))
-	if err != nil || reason != "" {
-		t.Fatalf("searchLarge: reason %q, error %v", reason, err)
+	large := searched(t, b, pieceSize)
+	if large.Read.Short() {
+		t.Fatalf("search: %v", large.Read)
 	}
-	sortPackages(large)
-	if diff := cmp.Diff(small, large, cmpopts.IgnoreFields(plimsoll.Package{}, "Path", "Extractor")); diff != "" {
+	if diff := cmp.Diff(small, large.Packages, cmpopts.IgnoreFields(plimsoll.Package{}, "Path", "Extractor")); diff != "" {
 		t.Errorf("the two ways differ (-buffered +searched):\n%s", diff)
 	}
+}
+
+// searched searches an executable as if it were too large to buffer, in pieces of the given size.
+func searched(t *testing.T, b []byte, piece int) (found plimsoll.PackageSource) {
+	t.Helper()
+	p, err := newPackages(t.Context(), new(Stage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := (&layer.Header{Name: "x", Size: int64(len(b))}).Info()
+	k := newSearch(p, &reader{name: NameBinary, read: func(context.Context, *file) ([]plimsoll.Package, string) { return nil, "" }}, &file{path: "x", info: info})
+	for part := range slices.Chunk(b, piece) {
+		k.write(part)
+	}
+	k.close("")
+	if len(p.facts.Sources) > 0 {
+		found = p.facts.Sources[0]
+	}
+	return found
 }
 
 func indexOf(ps []plimsoll.Package, name string) int {
@@ -263,10 +275,11 @@ func TestBrokenBinaries(t *testing.T) {
 		"two bytes":                   {[]byte("MZ"), ""},
 		"a mark and no more":          {mark, "binary [] binary: broken Go build information"},
 		"a mark as a constant":        {append([]byte("\x7fELF123"), goMark...), ""},
-		"a broken audit section":      {[]byte("\x7fELF" + strings.Repeat("\x00", 60) + ".dep-v0\x00"), ""},
+		"a broken audit section":      {[]byte("\x7fELF" + strings.Repeat("\x00", 60) + ".dep-v0\x00"), "binary [] binary: broken dependency list of a Rust binary"},
+		"an audit list":               {auditedBinary(t), "rust/cargoauditable [a 1.0.0, b 2.0.0]"},
 	}
 	for name, tt := range tests {
-		facts := analyzed(t, entry{path: "bin/x", body: tt.body, mode: 0o755})
+		facts := analyzed(t, given{path: "bin/x", body: tt.body, mode: 0o755})
 		got := ""
 		for _, s := range facts.Sources {
 			got += brief(s)
@@ -275,6 +288,22 @@ func TestBrokenBinaries(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}
+}
+
+// auditedBinary is an ELF file with a list of dependencies as cargo-auditable embeds it.
+func auditedBinary(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	b.WriteString("\x7fELF" + strings.Repeat("x\x9cx", 100_000))
+	z := zlib.NewWriter(&b)
+	if _, err := z.Write([]byte(`{"packages":[{"name":"a","version":"1.0.0"},{"name":"b","version":"2.0.0","kind":"runtime"},{"name":"c","version":"1","kind":"build"}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString(strings.Repeat("\x00", 60) + ".dep-v0\x00")
+	return b.Bytes()
 }
 
 func TestSearchLargeAcrossChunks(t *testing.T) {
@@ -286,11 +315,11 @@ func TestSearchLargeAcrossChunks(t *testing.T) {
 	info = append(append(info, byte(len(modules))), modules...)
 	for _, at := range []int{0, 16, 1<<20 - 32, 1<<20 - 16, 1 << 20, 3<<20 + 16} {
 		body := append(bytes.Repeat([]byte("\xff Go buildin"), at/12+1)[:at:at], info...)
-		found, reason, err := searchLarge(bytes.NewReader(append(body, make([]byte, 100)...)))
-		sortPackages(found)
-		got := brief(plimsoll.PackageSource{Packages: found})
-		if want := "[example.com/x 1.2.3, example.com/y 0.1.0, stdlib 1.26.1]"; got != want || reason != "" || err != nil {
-			t.Errorf("mark at %d: %s, reason %q, error %v; want %s", at, got, reason, err, want)
+		for _, piece := range []int{100, 4096, pieceSize} {
+			got := brief(searched(t, append(body, make([]byte, 100)...), piece))
+			if want := "go/binary [example.com/x 1.2.3, example.com/y 0.1.0, stdlib 1.26.1]"; got != want {
+				t.Errorf("mark at %d, pieces of %d: %s; want %s", at, piece, got, want)
+			}
 		}
 	}
 }
@@ -317,35 +346,9 @@ func TestChisel(t *testing.T) {
 		"without names": {pack(head, libc, `{"kind":"package"}`, slice), "os/chisel [libc6 2.39-0ubuntu8] os/chisel: malformed record"},
 	}
 	for name, tt := range tests {
-		facts := analyzed(t, entry{path: "var/lib/chisel/manifest.wall", body: tt.body})
+		facts := analyzed(t, given{path: "var/lib/chisel/manifest.wall", body: tt.body})
 		if got := brief(facts.Sources[0]); got != tt.want {
 			t.Errorf("%s: got %s, want %s", name, got, tt.want)
-		}
-	}
-}
-
-func TestOwners(t *testing.T) {
-	t.Parallel()
-	metadata := entry{path: "usr/lib/python3.12/site-packages/x-1.dist-info/METADATA", body: []byte("Name: x\nVersion: 1\n")}
-	list := func(p string) entry {
-		return entry{path: "var/lib/dpkg/info/python3-x:amd64.list", body: []byte("/usr\n" + p + "\n")}
-	}
-	apk := entry{path: "lib/apk/db/installed", body: []byte("P:py3-x\nV:1\nF:usr/lib/python3.12/site-packages/x-1.dist-info\nR:METADATA\n\n")}
-	tests := map[string]struct {
-		entries []entry
-		want    string
-	}{
-		"list after the file":  {[]entry{metadata, list("/" + metadata.path)}, "installed by python3-x"},
-		"list before the file": {[]entry{list("/" + metadata.path), metadata}, "installed by python3-x"},
-		"list of others":       {[]entry{metadata, list("/usr/bin/x")}, ""},
-		"apk":                  {[]entry{apk, metadata}, "installed by py3-x"},
-		"nobody":               {[]entry{metadata}, ""},
-	}
-	for name, tt := range tests {
-		for _, s := range analyzed(t, tt.entries...).Sources {
-			if s.Extractor == NamePython && s.Packages[0].NotMatched != tt.want {
-				t.Errorf("%s: %q, want %q", name, s.Packages[0].NotMatched, tt.want)
-			}
 		}
 	}
 }
@@ -354,12 +357,12 @@ func TestHardlinks(t *testing.T) {
 	t.Parallel()
 	body := []byte("Name: x\nVersion: 1\n")
 	tests := map[string]struct {
-		entries []entry
+		entries []given
 		want    string
 	}{
-		"to a file that was read": {[]entry{{path: "a.dist-info/METADATA", body: body}, {path: "b.dist-info/METADATA", link: "a.dist-info/METADATA"}}, "python/wheelegg [x 1]"},
-		"to one that was not":     {[]entry{{path: "store/1", body: body}, {path: "b.dist-info/METADATA", link: "/store/1"}}, "python/wheelegg [] python/wheelegg: hard link to a file that was not read"},
-		"of no interest":          {[]entry{{path: "store/1", body: body}, {path: "b", link: "store/1"}}, ""},
+		"to a file that was read": {[]given{{path: "a.dist-info/METADATA", body: body}, {path: "b.dist-info/METADATA", link: "a.dist-info/METADATA"}}, "python/wheelegg [x 1]"},
+		"to one that was not":     {[]given{{path: "store/1", body: body}, {path: "b.dist-info/METADATA", link: "/store/1"}}, "python/wheelegg [] python/wheelegg: hard link to a file that was not read"},
+		"of no interest":          {[]given{{path: "store/1", body: body}, {path: "b", link: "store/1"}}, ""},
 	}
 	for name, tt := range tests {
 		got := ""
@@ -374,13 +377,13 @@ func TestHardlinks(t *testing.T) {
 
 func TestWriteAheadLog(t *testing.T) {
 	t.Parallel()
-	db := entry{path: "var/lib/rpm/rpmdb.sqlite", body: rpmFixture(t, "sqlite")}
+	db := given{path: "var/lib/rpm/rpmdb.sqlite", body: rpmFixture(t, "sqlite")}
 	for name, tt := range map[string]struct {
-		wal  entry
+		wal  given
 		want string
 	}{
-		"empty": {entry{path: db.path + "-wal"}, ""},
-		"full":  {entry{path: db.path + "-wal", body: []byte("x")}, "os/rpm: the database has a write-ahead log that was not merged"},
+		"empty": {given{path: db.path + "-wal"}, ""},
+		"full":  {given{path: db.path + "-wal", body: []byte("x")}, "os/rpm: the database has a write-ahead log that was not merged"},
 	} {
 		if got := analyzed(t, db, tt.wal).Sources[0].Read.Reason; got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
@@ -393,20 +396,6 @@ func TestPanicIsAReason(t *testing.T) {
 	r := reader{name: "x", read: func(context.Context, *file) ([]plimsoll.Package, string) { panic("hostile") }}
 	if found, reason := r.call(t.Context(), &file{}); found != nil || reason != "extractor panicked" {
 		t.Errorf("call = %v, %q", found, reason)
-	}
-}
-
-func TestBudgetIsAnError(t *testing.T) {
-	t.Parallel()
-	p, err := newPackages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.spent = budgetBase + time.Hour
-	p.readers = []reader{{name: "x", limit: 10, wants: func(*file) bool { return true }, read: func(context.Context, *file) ([]plimsoll.Package, string) { return nil, "" }}}
-	err = p.visit(t.Context(), "x", &tar.Header{Name: "x", Typeflag: tar.TypeReg}, strings.NewReader(""))
-	if !isBudget(err) {
-		t.Errorf("visit = %v, want %v", err, ErrBudget)
 	}
 }
 
@@ -427,7 +416,7 @@ func TestReleaseFiles(t *testing.T) {
 		{"etc/redhat-release", "Something else\n", plimsoll.OSRelease{}},
 	}
 	for _, tt := range tests {
-		got := analyzed(t, entry{path: tt.path, body: []byte(tt.body)}).Releases[tt.path]
+		got := analyzed(t, given{path: tt.path, body: []byte(tt.body)}).Releases[0].Release
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s %.40q (-want +got):\n%s", tt.path, tt.body, diff)
 		}
@@ -460,20 +449,43 @@ func TestConfigHashFollowsLimits(t *testing.T) {
 	}
 }
 
+// fuzzedNames are wanted by the readers: each by one at least, and each name by one.
+var fuzzedNames = []string{
+	"var/lib/dpkg/status", "var/lib/dpkg/status.d/x", "lib/apk/db/installed", "var/lib/rpm/Packages", "var/lib/chisel/manifest.wall",
+	"x.dist-info/METADATA", "x.egg", "app/node_modules/.package-lock.json", "app/node_modules/a/package.json",
+	"usr/lib/ruby/gems/3.1.0/specifications/x.gemspec", "app/x.deps.json", "app/lib.jar", "bin/x", "etc/os-release", "var/lib/dpkg/info/x.list",
+	"var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages.db", "vendor/composer/installed.json", "opt/conda/conda-meta/x.json",
+	"var/lib/pacman/local/x-1/desc", "var/db/pkg/dev-libs/x-1/PF", "usr/local/bin/node", "usr/local/lib/libcrypto.so.3", "nix/var/nix/db/db.sqlite",
+}
+
+func TestFuzzedNames(t *testing.T) {
+	t.Parallel()
+	readers, err := newReaders()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range readers {
+		if !slices.ContainsFunc(fuzzedNames, func(name string) bool {
+			return r.wants(&file{path: name, info: (&layer.Header{Name: name, Mode: 0o755, Size: 100}).Info()})
+		}) {
+			t.Errorf("no name for %s", r.name)
+		}
+	}
+}
+
 // FuzzReaders gives each reader hostile bytes under a name that it wants. None may panic (the wrapper would hide it, so it is
 // looked for), and all must give names that are not absurd.
 func FuzzReaders(f *testing.F) {
-	names := []string{
-		"var/lib/dpkg/status", "var/lib/dpkg/status.d/x", "lib/apk/db/installed", "var/lib/rpm/Packages", "var/lib/chisel/manifest.wall",
-		"x.dist-info/METADATA", "x.egg", "app/node_modules/.package-lock.json", "app/node_modules/a/package.json",
-		"usr/lib/ruby/gems/3.1.0/specifications/x.gemspec", "app/x.deps.json", "app/lib.jar", "bin/x", "etc/os-release", "var/lib/dpkg/info/x.list",
-	}
+	names := fuzzedNames
 	seeds := [][]byte{
 		[]byte(stanza("Package: a", "Status: install ok installed", "Version: 1")), []byte("P:a\nV:1\n\n"), []byte("Name: x\nVersion: 1\n"),
 		zipOf(f, map[string]string{"EGG-INFO/PKG-INFO": "Name: e\nVersion: 1\n", "META-INF/MANIFEST.MF": "Implementation-Title: a\nImplementation-Version: 1\n"}),
 		[]byte(`{"lockfileVersion":3,"packages":{"node_modules/c":{"version":"2.0.0"}}}`), []byte(`{"name":"a","version":"1"}`),
 		[]byte("Gem::Specification.new do |s|\n  s.name = \"rack\"\n  s.version = \"2.2.3\"\nend\n"),
 		[]byte(`{"libraries":{"a/1":{"type":"package"}}}`), append([]byte("\x7fELF"+strings.Repeat("\x00", 12)), goMark...), []byte("ID=a\n"),
+		[]byte("%NAME%\na\n%VERSION%\n1\n"), []byte("a-1.0_rc1-r2"), []byte(`{"packages":[{"name":"a/b","version":"1"}]}`),
+		[]byte("\x7fELF OpenSSL 3.0.15 3 Sep 2024\x00https://nodejs.org/download/release/v18.20.4/node-v18.20.4-headers.tar.gz\x00"),
+		[]byte("SQLite format 3\x00\x10\x00"),
 	}
 	for i := range names {
 		for _, s := range seeds {
@@ -481,7 +493,7 @@ func FuzzReaders(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, which uint8, b []byte) {
-		facts := analyzed(t, entry{path: names[int(which)%len(names)], body: b, mode: 0o755})
+		facts := analyzed(t, given{path: names[int(which)%len(names)], body: b, mode: 0o755})
 		for _, s := range facts.Sources {
 			if strings.Contains(s.Read.Reason, "panicked") {
 				t.Errorf("%s panicked", s.Extractor)
@@ -494,8 +506,6 @@ func FuzzReaders(f *testing.F) {
 		}
 	})
 }
-
-func isBudget(err error) bool { return err != nil && strings.Contains(err.Error(), ErrBudget.Error()) }
 
 // TestRealFiles reads real databases and binaries where the shared data is at hand.
 func TestRealFiles(t *testing.T) {
@@ -528,7 +538,7 @@ func TestRealFiles(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		facts := analyzed(t, entry{path: tt.path, body: b, mode: 0o755})
+		facts := analyzed(t, given{path: tt.path, body: b, mode: 0o755})
 		if len(facts.Sources) != 1 || len(facts.Sources[0].Packages) != tt.packages || facts.Sources[0].Read.Short() {
 			for _, s := range facts.Sources {
 				t.Errorf("%s: %d packages, want %d: %.500s", tt.file, len(s.Packages), tt.packages, brief(s))

@@ -21,6 +21,7 @@ type reader struct {
 	named    bool  // wants looks at names alone, so that a hard link's name counts
 	streams  bool  // reads files of any size as they pass (binary.go)
 	limit    int64 // bytes buffered
+	stage    Stage // told while it is at work
 	wants    func(f *file) bool
 	read     func(ctx context.Context, f *file) (found []plimsoll.Package, reason string)
 }

@@ -3,6 +3,7 @@ package analyze
 import (
 	"context"
 	"fmt"
+	"math"
 	"path"
 	"strings"
 	"sync"
@@ -53,7 +54,7 @@ const (
 
 // readerNames lists the readers for the configuration hash.
 func readerNames() []string {
-	return []string{NameDpkg, NameApk, NameRPM, NameChisel, NameGo, NameRust, NameJava, NamePython, NameNPMLock, NameNPM, NameGem, NameDotnet, NameUnread}
+	return []string{NameDpkg, NameApk, NameRPM, NameChisel, NameGo, NameRust, NameJava, NamePython, NameNPMLock, NameNPM, NameGem, NameDotnet, NameUnread, NameRuntime, NameComposer, NameConda, NamePacman, NamePortage}
 }
 
 // newReaders makes the readers in the order in which they are asked. Extractors keep no state, but making them is cheap and
@@ -61,7 +62,7 @@ func readerNames() []string {
 func newReaders() ([]reader, error) {
 	Quiet()
 	// The size bounds of the extractors themselves are lifted: a file beyond them would be passed over without a word.
-	unbounded := &cpb.PluginConfig{MaxFileSizeBytes: maxDatabase + 1}
+	unbounded := &cpb.PluginConfig{MaxFileSizeBytes: math.MaxInt64}
 	made := map[string]filesystem.Extractor{}
 	for name, make := range map[string]func(*cpb.PluginConfig) (filesystem.Extractor, error){
 		NameDpkg: dpkg.New, NameApk: apk.New, NamePython: wheelegg.New, NameNPMLock: packagelockjson.New,
@@ -73,10 +74,6 @@ func newReaders() ([]reader, error) {
 		}
 		made[name] = e
 	}
-	java, err := newArchive()
-	if err != nil {
-		return nil, err
-	}
 	bins, err := newBinaries()
 	if err != nil {
 		return nil, err
@@ -85,7 +82,7 @@ func newReaders() ([]reader, error) {
 		return func(f *file) bool { return made[name].FileRequired(f) }
 	}
 	gem := asks(NameGem)
-	return []reader{
+	return append(installedReaders(), []reader{
 		{name: NameDpkg, database: true, named: true, limit: maxDatabase, wants: asks(NameDpkg), read: stanzas{made[NameDpkg], judgeDpkg}.read},
 		{name: NameApk, database: true, named: true, limit: maxDatabase, wants: asks(NameApk), read: stanzas{made[NameApk], judgeApk}.read},
 		{name: NameRPM, database: true, named: true, limit: maxDatabase, wants: wantsRPM, read: readRPM},
@@ -94,11 +91,11 @@ func newReaders() ([]reader, error) {
 		{name: NameNPMLock, named: true, limit: maxFile, wants: isHiddenLock, read: plain{made[NameNPMLock]}.read},
 		{name: NameNPM, named: true, limit: maxFile, wants: isInstalledNPM, read: plain{made[NameNPM]}.read},
 		{name: NameGem, named: true, limit: maxFile, wants: func(f *file) bool { return isInstalledGem(f) && gem(f) }, read: gems{made[NameGem]}.read},
-		{name: NameDotnet, named: true, limit: maxFile, wants: asks(NameDotnet), read: plain{made[NameDotnet]}.read},
-		{name: NameJava, named: true, limit: maxFile, wants: func(f *file) bool { return archive.IsArchive(f.path) }, read: java.read},
+		{name: NameDotnet, named: true, limit: maxFile, wants: asks(NameDotnet), read: dotnet{made[NameDotnet]}.read},
+		{name: NameJava, named: true, limit: maxFile, wants: func(f *file) bool { return archive.IsArchive(f.path) }, read: readJar},
 		{name: NameUnread, named: true, limit: 0, wants: isUnread},
 		{name: NameBinary, streams: true, limit: maxFile, wants: wantsBinary, read: bins.read},
-	}, nil
+	}...), nil
 }
 
 // plain is an extractor whose errors are the only thing to check.
@@ -121,13 +118,16 @@ func isHiddenLock(f *file) bool {
 	return base == hiddenLock && path.Base(dir) == modulesFolder
 }
 
-// isInstalledNPM tells the package.json of an installed package: node_modules/<name>/ or node_modules/@<scope>/<name>/.
-// Others belong to tests and examples within packages. Assembly drops those that a hidden lock file covers.
+// isInstalledNPM tells the package.json of an installed package: node_modules/<name>/ or node_modules/@<scope>/<name>/, or the same
+// below usr/share/nodejs, where Debian has them. Others belong to tests and examples within packages. Assembly drops those that a hidden lock file covers.
 func isInstalledNPM(f *file) bool {
 	parts := strings.Split(f.path, "/")
 	n := len(parts)
 	if parts[n-1] != "package.json" {
 		return false
+	}
+	if debian, ok := strings.CutPrefix(f.path, "usr/share/nodejs/"); ok && !strings.Contains(debian, modulesFolder+"/") {
+		return n == 5 && parts[3][0] != '@' || n == 6 && parts[3][0] == '@'
 	}
 	return n >= 3 && parts[n-3] == modulesFolder && !strings.HasPrefix(parts[n-2], ".") ||
 		n >= 4 && parts[n-4] == modulesFolder && strings.HasPrefix(parts[n-3], "@")

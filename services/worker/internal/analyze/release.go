@@ -3,7 +3,6 @@ package analyze
 import (
 	"bufio"
 	"bytes"
-	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -26,15 +25,8 @@ func ReleaseFiles() []string { return slices.Clone(releaseFiles) }
 func isRelease(p string) bool { return slices.Contains(releaseFiles, p) }
 
 // release keeps what one such file says. A file that says nothing is kept too, as an empty value: it hides the lower layers'.
-func (p *packages) release(f *file, body io.Reader) error {
-	if err := p.load(f, body, maxRelease); err != nil {
-		return broken(err)
-	}
-	if p.facts.Releases == nil {
-		p.facts.Releases = map[string]plimsoll.OSRelease{}
-	}
-	p.facts.Releases[f.path] = parseRelease(f.path, f.data)
-	return nil
+func (p *packages) release(f *file) {
+	p.facts.Releases = append(p.facts.Releases, plimsoll.ReleaseFile{Path: f.path, Entry: f.entry, Release: parseRelease(f.path, f.data)})
 }
 
 func parseRelease(name string, b []byte) plimsoll.OSRelease {

@@ -45,7 +45,8 @@ func parseHeader(b []byte) (plimsoll.Package, error) {
 		switch tag {
 		case tagName, tagVersion, tagRelease, tagArch, tagSourceRPM, tagModularityLabel:
 			s, ok := text(data, at)
-			if !ok || kind != typeString && kind != typeI18N {
+			_, twice := strs[tag] // a million of one tag would be looked at a million times
+			if !ok || twice || kind != typeString && kind != typeI18N {
 				return plimsoll.Package{}, errDatabase
 			}
 			strs[tag] = s

@@ -2,12 +2,11 @@ package analyze
 
 import (
 	"archive/tar"
-	"context"
-	"io"
 	"path"
 	"strings"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
 )
 
 // Names that the OCI image specification reserves ("Layer Filesystem Changeset", Whiteouts).
@@ -21,81 +20,77 @@ const (
 	ignoredRoot     = "entry in place of the image's root"
 	ignoredWhiteout = "whiteout that names no entry of its directory"
 	ignoredLink     = "hard link without a target"
+	ignoredEmpty    = "symbolic link without a target"
 )
 
-// tree records every entry of a layer.
-type tree struct {
-	facts plimsoll.TreeFacts
-}
-
-func (t *tree) visit(_ context.Context, p string, h *tar.Header, _ io.Reader) error {
-	e := plimsoll.TreeEntry{Path: p, Mode: uint32(h.Mode) & 0o7777}
+// treeEntry is what one entry of a tar says of the image's tree. Its Type is empty when it says nothing; ignored is why, where
+// that is worth telling.
+func treeEntry(p string, h *layer.Header) (e plimsoll.TreeEntry, ignored string) {
 	dir, base := path.Split(p)
 	switch {
 	case p == "":
 		if h.Typeflag != tar.TypeDir {
-			t.ignore(ignoredRoot)
+			return e, ignoredRoot
 		}
-		return nil
+		return e, ""
 	case base == whiteoutOpaque:
-		e = plimsoll.TreeEntry{Path: strings.TrimSuffix(dir, "/"), Type: plimsoll.EntryOpaque}
+		return plimsoll.TreeEntry{Path: strings.TrimSuffix(dir, "/"), Type: plimsoll.EntryOpaque}, ""
 	case strings.HasPrefix(base, whiteoutPrefix):
 		// Any type of entry counts: containerd looks at the name alone.
 		hidden := base[len(whiteoutPrefix):]
 		if hidden == "" || hidden == "." || hidden == ".." {
-			t.ignore(ignoredWhiteout)
-			return nil
+			return e, ignoredWhiteout
 		}
-		e = plimsoll.TreeEntry{Path: dir + hidden, Type: plimsoll.EntryWhiteout}
-	default:
-		t.entry(&e, h)
-		if e.Type == "" {
-			return nil
-		}
+		return plimsoll.TreeEntry{Path: dir + hidden, Type: plimsoll.EntryWhiteout}, ""
 	}
-	t.facts.Entries = append(t.facts.Entries, e)
-	return nil
-}
-
-// entry fills in what an ordinary entry's type needs; it leaves Type empty when the entry is ignored.
-func (t *tree) entry(e *plimsoll.TreeEntry, h *tar.Header) {
+	e = plimsoll.TreeEntry{Path: p, Mode: uint32(h.Mode) & 0o7777}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
 		e.Type, e.Size = plimsoll.EntryFile, h.Size
 	case tar.TypeDir:
 		e.Type = plimsoll.EntryDir
 	case tar.TypeSymlink:
+		if h.Linkname == "" {
+			return plimsoll.TreeEntry{}, ignoredEmpty
+		}
 		e.Type, e.Link = plimsoll.EntrySymlink, printable(h.Linkname)
 	case tar.TypeLink:
 		if e.Link = cleanLink(h.Linkname); e.Link == "" {
-			t.ignore(ignoredLink)
-			return
+			return plimsoll.TreeEntry{}, ignoredLink
 		}
 		e.Type = plimsoll.EntryHardlink
 	default:
 		e.Type = plimsoll.EntryDevice
 	}
+	return e, ""
+}
+
+// tree records every entry of a layer.
+type tree struct {
+	entries plimsoll.TreeWriter
+	ignored map[string]int
+}
+
+func (t *tree) visit(e *entry) sink {
+	t.entries.Append(e.TreeEntry)
+	return nil
 }
 
 func (t *tree) ignore(reason string) {
-	if t.facts.Ignored == nil {
-		t.facts.Ignored = map[string]int{}
+	if t.ignored == nil {
+		t.ignored = map[string]int{}
 	}
-	t.facts.Ignored[reason]++
+	t.ignored[reason]++
 }
 
-func (t *tree) finish(_ context.Context, f *plimsoll.Facts) error {
+func (t *tree) finish(f *plimsoll.Facts) {
 	if f.Read.State == plimsoll.ReadFailed {
-		return nil
+		return
 	}
-	if t.facts.Entries == nil {
-		t.facts.Entries = []plimsoll.TreeEntry{}
-	}
-	for _, why := range []string{ignoredRoot, ignoredWhiteout, ignoredLink} {
-		if t.facts.Ignored[why] > 0 {
+	for _, why := range []string{ignoredRoot, ignoredWhiteout, ignoredLink, ignoredEmpty} {
+		if t.ignored[why] > 0 {
 			worse(f, why)
 		}
 	}
-	f.Tree = &t.facts
-	return nil
+	f.Tree = &plimsoll.TreeFacts{Count: t.entries.Count, Entries: t.entries.Entries, Ignored: t.ignored}
 }

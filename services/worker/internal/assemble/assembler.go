@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -75,7 +76,12 @@ func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result
 	if err != nil {
 		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
 	}
-	inv := inventory(img, a.recipe, s)
+	config, err := a.config(ctx, img)
+	if err != nil {
+		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
+	}
+	whole = whole && !config.missing
+	inv := inventory(img, a.recipe, s, config.configFacts)
 	keep := a.store.Keep
 	if !whole {
 		keep = a.store.KeepPartial
@@ -123,11 +129,11 @@ func (a *Assembler) layer(ctx context.Context, ref plimsoll.LayerRef) (*layerFac
 	if l, ok := a.facts.get(ref.Digest); ok {
 		return l, nil
 	}
-	l := &layerFacts{missing: map[string]plimsoll.Coverage{}}
+	l := &layerFacts{facts: map[string]*plimsoll.Facts{}, missing: map[string]plimsoll.Coverage{}}
 	for _, an := range a.analyzers {
 		f, size, err := a.store.Facts(ctx, an, ref.Digest)
 		if errors.Is(err, plimsoll.ErrNotFound) {
-			if l.missing[an.Name], err = a.gap(ctx, ref); err != nil {
+			if l.missing[an.Name], err = a.gap(ctx, an.Name, ref); err != nil {
 				return nil, err
 			}
 			continue
@@ -136,12 +142,7 @@ func (a *Assembler) layer(ctx context.Context, ref plimsoll.LayerRef) (*layerFac
 			return nil, fmt.Errorf("read facts of layer %s: %w", ref.Digest.Short(), err)
 		}
 		l.cost += 2 * size // decoded structures take about twice their JSON
-		switch an.Name {
-		case plimsoll.AnalyzerTree:
-			l.tree = &f
-		case plimsoll.AnalyzerPackages:
-			l.packages = &f
-		}
+		l.facts[an.Name] = &f
 	}
 	if l.whole() {
 		a.facts.put(ref.Digest, l, l.cost)
@@ -149,21 +150,59 @@ func (a *Assembler) layer(ctx context.Context, ref plimsoll.LayerRef) (*layerFac
 	return l, nil
 }
 
-// gap says why a layer has no facts.
-func (a *Assembler) gap(ctx context.Context, ref plimsoll.LayerRef) (plimsoll.Coverage, error) {
+// gap says why a blob has no facts by an analyser.
+func (a *Assembler) gap(ctx context.Context, analyzer string, ref plimsoll.LayerRef) (plimsoll.Coverage, error) {
 	if IsForeign(ref.MediaType) {
 		return plimsoll.Failed(ReasonForeign), nil
 	}
 	t, err := a.store.Attempt(ctx, ref.Digest)
-	switch {
-	case errors.Is(err, plimsoll.ErrNotFound):
-		return plimsoll.Failed("a layer was not read"), nil
-	case err != nil:
+	if err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
 		return plimsoll.Coverage{}, fmt.Errorf("read attempts of layer %s: %w", ref.Digest.Short(), err)
+	}
+	own := t.Analyzers[analyzer]
+	switch {
+	case err != nil:
+		return plimsoll.Failed("a layer was not read"), nil
+	case own.Count >= plimsoll.MaxAttempts:
+		return plimsoll.Failed("quarantine: " + own.Reason), nil
 	case t.Count >= plimsoll.MaxAttempts:
 		return plimsoll.Failed("quarantine: " + t.Reason), nil
 	}
-	return plimsoll.Failed(t.Reason), nil
+	return plimsoll.Failed(cmp.Or(own.Reason, t.Reason, "a layer was not read")), nil
+}
+
+// configuration is what is known of an image's configuration.
+type configuration struct {
+	configFacts
+	missing bool // it lacks facts by an analyser that is on
+}
+
+// config reads the facts of the image configuration: a blob like any other, which the secrets analyser alone reads.
+func (a *Assembler) config(ctx context.Context, img plimsoll.Image) (c configuration, err error) {
+	for _, an := range a.analyzers {
+		c.analyzers = append(c.analyzers, an.Name)
+		if an.Name != plimsoll.AnalyzerSecrets {
+			continue
+		}
+		f, _, err := a.store.Facts(ctx, an, img.Config)
+		switch {
+		case errors.Is(err, plimsoll.ErrNotFound):
+			why, err := a.gap(ctx, an.Name, plimsoll.LayerRef{Digest: img.Config})
+			if err != nil {
+				return c, err
+			}
+			// Of the image something may be known: its layers say how much.
+			c.missing, c.read = true, []plimsoll.Coverage{plimsoll.Partial("configuration: " + why.Reason)}
+		case err != nil:
+			return c, fmt.Errorf("read facts of the configuration: %w", err)
+		default:
+			c.read = []plimsoll.Coverage{f.Read}
+			if f.Secrets != nil {
+				c.secrets = f.Secrets.Files
+			}
+		}
+	}
+	return c, nil
 }
 
 // ReasonForeign is why a layer that its registry does not hold is not read.

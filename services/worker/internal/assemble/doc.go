@@ -7,4 +7,4 @@ package assemble
 
 // Version of assembly. Raise it when the inventory made from the same facts changes: every image is then assembled again, and
 // no layer read.
-const Version = 1
+const Version = 2

@@ -23,7 +23,7 @@ func factsOf(t testing.TB, b []byte) *layerFacts {
 
 func factsFrom(t testing.TB, b []byte, lim layer.Limits, slow bool) *layerFacts {
 	t.Helper()
-	s, err := analyze.New(t.Context(), analyze.Analyzers(lim, nil))
+	s, err := analyze.New(t.Context(), analyze.Analyzers(lim, nil), analyze.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,16 +32,19 @@ func factsFrom(t testing.TB, b []byte, lim layer.Limits, slow bool) *layerFacts 
 	if slow {
 		body = iotest.OneByteReader(body)
 	}
-	res, err := layer.Walk(t.Context(), body, want, layer.Options{Limits: lim}, s)
+	res, err := layer.Walk(layer.NewSource(t.Context(), body, want, nil), lim, s)
 	if err != nil {
 		t.Fatalf("Walk of right bytes: %v", err)
 	}
-	all, err := s.Facts(want, res)
-	if err != nil {
-		t.Fatal(err)
+	l := &layerFacts{facts: map[string]*plimsoll.Facts{}}
+	for _, f := range s.Facts(want, res) {
+		l.facts[f.Analyzer.Name] = &f
 	}
-	return &layerFacts{tree: &all[0], packages: &all[1]}
+	return l
 }
+
+// bothAnalyzers are those that are always on, with a configuration that tells nothing.
+var bothAnalyzers = configFacts{analyzers: []string{plimsoll.AnalyzerTree, plimsoll.AnalyzerPackages}}
 
 // inventoryOf assembles an image of these layers.
 func inventoryOf(t testing.TB, layers ...[]byte) (plimsoll.Inventory, *state) {
@@ -53,7 +56,7 @@ func inventoryOf(t testing.TB, layers ...[]byte) (plimsoll.Inventory, *state) {
 		img.Layers = append(img.Layers, ref)
 		s = s.next(ref.Digest, ref.Size, factsOf(t, b))
 	}
-	return inventory(img, "recipe", s), s
+	return inventory(img, "recipe", s, bothAnalyzers), s
 }
 
 // hostileLimits shrink the bounds to the size of the test's layers.
@@ -80,7 +83,7 @@ func TestHostile(t *testing.T) {
 				img.Layers = append(img.Layers, ref)
 				s = s.next(ref.Digest, int64(len(b)), factsFrom(t, b, hostileLimits(), false))
 			}
-			inv := inventory(img, "recipe", s)
+			inv := inventory(img, "recipe", s, bothAnalyzers)
 			read := inv.Read[plimsoll.AnalyzerTree]
 			refused := read.State == plimsoll.ReadFailed || read.Short() && at(s.root, imagetest.Marker) == nil
 			ok := map[string]bool{
@@ -125,11 +128,11 @@ func TestDamagedBytesGiveNoFacts(t *testing.T) {
 		flipped := bytes.Clone(b)
 		flipped[at] ^= 0x10
 		for what, bad := range map[string][]byte{"flipped": flipped, "cut": b[:at], "longer": append(bytes.Clone(b), b[:at+1]...)} {
-			s, err := analyze.New(t.Context(), analyze.Analyzers(layer.DefaultLimits(), nil))
+			s, err := analyze.New(t.Context(), analyze.Analyzers(layer.DefaultLimits(), nil), analyze.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = layer.Walk(t.Context(), bytes.NewReader(bad), want, layer.Options{Limits: layer.DefaultLimits()}, s)
+			_, err = layer.Walk(layer.NewSource(t.Context(), bytes.NewReader(bad), want, nil), layer.DefaultLimits(), s)
 			if !errors.Is(err, plimsoll.ErrIntegrity) {
 				t.Fatalf("%s at %d: error %v, want integrity", what, at, err)
 			}
@@ -145,7 +148,7 @@ func TestReasonsAreShort(t *testing.T) {
 	t.Parallel()
 	for _, c := range imagetest.Hostile() {
 		l := factsFrom(t, c.Layer, hostileLimits(), false)
-		for _, f := range []*plimsoll.Facts{l.tree, l.packages} {
+		for _, f := range l.facts {
 			if len(f.Read.Reason) > 200 || strings.ContainsAny(f.Read.Reason, "\n\x00\x1b") {
 				t.Errorf("%s: reason %q", c.Name, f.Read.Reason)
 			}

@@ -138,8 +138,8 @@ func TestPackages(t *testing.T) {
 			[]string{"linux-libc-dev 6 L0 kernel sources: a container runs on its host's kernel"}, nil, plimsoll.Complete(),
 		},
 		"a format that is not read": {
-			[][]byte{tarOf(debian, []file1{imagetest.Text("opt/conda/conda-meta/a.json", "{}"), imagetest.Text("opt/conda/conda-meta/b.json", "{}")})},
-			[]string{"a 1 L0", "b 1 L0"}, nil, plimsoll.Partial("unsupported: Conda packages"),
+			[][]byte{tarOf(debian, []file1{imagetest.Text("nix/var/nix/db/db.sqlite", "x")})},
+			[]string{"a 1 L0", "b 1 L0"}, nil, plimsoll.Partial("unsupported: Nix store"),
 		},
 		"scratch with a program": {
 			[][]byte{tarOf([]file1{imagetest.Program("app", []byte("\x7fELF but no more"))})}, nil, nil, plimsoll.Complete(),
@@ -239,7 +239,7 @@ func TestLyingConfiguration(t *testing.T) {
 	b := tarOf([]file1{imagetest.Text("a", "x")})
 	s := (&state{}).next(plimsoll.DigestOf(b), int64(len(b)), factsOf(t, b))
 	img := plimsoll.Image{Layers: []plimsoll.LayerRef{{Digest: plimsoll.DigestOf(b), Claim: plimsoll.DiffID(plimsoll.DigestOf([]byte("a famous base")))}}}
-	inv := inventory(img, "recipe", s)
+	inv := inventory(img, "recipe", s, bothAnalyzers)
 	if got := inv.Read[plimsoll.AnalyzerTree]; !got.Short() {
 		t.Errorf("read = %+v, want short: the configuration lies", got)
 	}

@@ -22,9 +22,9 @@ func overlaid(layers ...[]plimsoll.TreeEntry) (*node, map[string]int) {
 	var root *node
 	faults := map[string]int{}
 	for _, entries := range layers {
-		o := newOverlay(root, entries)
+		o := newOverlay(root, plimsoll.PackTree(entries...))
 		for _, e := range entries {
-			o.apply(e)
+			o.apply(e, 0)
 		}
 		for why, n := range o.faults {
 			faults[why] += n
@@ -38,7 +38,7 @@ func overlaid(layers ...[]plimsoll.TreeEntry) (*node, map[string]int) {
 func listing(root *node) (out []string) {
 	var walk func(n *node, at string)
 	walk = func(n *node, at string) {
-		for name, kid := range n.kids {
+		for name, kid := range n.children() {
 			p := path.Join(at, name)
 			out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", p, kid.kind, kid.link)))
 			walk(kid, p)
@@ -260,12 +260,12 @@ func TestLowerTreesStayAsTheyAre(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		base, _ := overlaid(randomLayer(r), randomLayer(r))
 		before := listing(base)
-		o := newOverlay(base, nil)
+		o := newOverlay(base, plimsoll.PackTree())
 		for _, e := range randomLayer(r) {
 			if e.Type == plimsoll.EntryOpaque && o.unpacked == nil {
 				o.unpacked = map[string]struct{}{}
 			}
-			o.apply(e)
+			o.apply(e, 0)
 		}
 		if diff := cmp.Diff(before, listing(base)); diff != "" {
 			t.Fatalf("seed %d: the lower tree changed (-before +after):\n%s", seed, diff)
@@ -345,7 +345,7 @@ func TestWideAndDeep(t *testing.T) {
 		}
 	}
 	root, faults := overlaid(entries, []plimsoll.TreeEntry{file0("wide/one-more")})
-	if got := len(at(root, "wide").kids); got != 100_001 || len(faults) != 0 {
+	if got := at(root, "wide").size(); got != 100_001 || len(faults) != 0 {
 		t.Errorf("%d entries, faults %v; want 100001 and none", got, faults)
 	}
 }

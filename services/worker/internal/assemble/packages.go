@@ -26,15 +26,15 @@ type contents struct {
 
 // contents draws the packages from the files: those of files that are still there, and those that lower layers hold although
 // an upper one removed them.
-func (s *state) contents() contents {
+func (s *state) contents(o *ownership) contents {
 	var c contents
 	locks := s.locks()
 	for i, f := range s.files {
 		if f.source == nil || f.source.Extractor == analyze.NameNPM && locks.cover(f.source.Path) {
 			continue
 		}
-		if !s.visible(i + 1) {
-			c.hidden = append(c.hidden, located(f.source.Packages, func(unit) int { return f.layer })...)
+		if !f.there() {
+			c.hidden = append(c.hidden, s.hiddenUnowned(f, f.hidden())...)
 			continue
 		}
 		if f.source.Read.Short() {
@@ -44,10 +44,23 @@ func (s *state) contents() contents {
 			c.databases++
 			c.databasePkgs += len(f.source.Packages)
 		}
-		since := s.since(i)
-		c.visible = append(c.visible, located(f.source.Packages, since)...)
+		found := located(f.source.Packages, s.since(i))
+		if !f.source.Database {
+			o.mark(i+1, found)
+			found = unowned(found)
+		}
+		c.visible = append(c.visible, found...)
 	}
 	return c
+}
+
+// hidden are the packages of a file that is not there.
+func (f *file) hidden() []plimsoll.Package {
+	out := located(f.source.Packages, func(unit) int { return f.layer })
+	for i := range out {
+		out[i].HiddenIn = max(f.until, f.layer)
+	}
+	return out
 }
 
 // located copies packages and sets their layer. Layer facts are shared by many images, so they are never changed.
@@ -111,8 +124,21 @@ func (c *contents) finish(r plimsoll.OSRelease) {
 		_, ok := installed[unitOf(p)]
 		return ok
 	})
-	// Several layers hold the same removed package when a database was written again and again: the lowest one brought it.
-	c.hidden = slices.CompactFunc(c.hidden, func(a, b plimsoll.Package) bool { return unitOf(a) == unitOf(b) && a.Path == b.Path })
+	c.hidden = compactHidden(c.hidden)
+}
+
+// compactHidden joins the finds of one package in several versions of one file: the lowest brought it, the last that had it tells
+// which layer removed it.
+func compactHidden(ps []plimsoll.Package) []plimsoll.Package {
+	out := ps[:0]
+	for _, p := range ps {
+		if n := len(out); n > 0 && unitOf(out[n-1]) == unitOf(p) && out[n-1].Path == p.Path {
+			out[n-1].HiddenIn = max(out[n-1].HiddenIn, p.HiddenIn)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // tidy places and sorts packages: by ecosystem, name, version, path, then by all else that tells two apart.
@@ -125,7 +151,7 @@ func tidy(ps []plimsoll.Package, r plimsoll.OSRelease) []plimsoll.Package {
 			cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Architecture, b.Architecture), cmp.Compare(a.Layer, b.Layer),
 			cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.Source, b.Source), cmp.Compare(a.SourceVersion, b.SourceVersion),
-			cmp.Compare(a.Module, b.Module), cmp.Compare(a.NotMatched, b.NotMatched),
+			cmp.Compare(a.Module, b.Module), cmp.Compare(a.NotMatched, b.NotMatched), cmp.Compare(a.HiddenIn, b.HiddenIn),
 		)
 	})
 	return slices.CompactFunc(ps, func(a, b plimsoll.Package) bool { return a == b })
@@ -136,8 +162,8 @@ type locks map[string]struct{}
 
 func (s *state) locks() locks {
 	l := locks{}
-	for i, f := range s.files {
-		if f.source != nil && f.source.Extractor == hiddenLock && s.visible(i+1) {
+	for _, f := range s.files {
+		if f.source != nil && f.source.Extractor == hiddenLock && f.there() {
 			l[path.Dir(f.source.Path)] = struct{}{}
 		}
 	}

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/worker/internal/gunzip"
 )
 
 // sniffBytes is how much of a stream tells its format: a tar's magic stands at 257.
@@ -63,11 +63,7 @@ func inflate(r *bufio.Reader, window uint64) (out io.Reader, close func(), err e
 	}
 	switch f := sniff(head); f {
 	case "gzip":
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, nil, fmt.Errorf("gzip: %w", err)
-		}
-		return z, func() { _ = z.Close() }, nil
+		return gunzip.NewReader(r), func() {}, nil
 	case "zstd":
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
 		if err != nil {

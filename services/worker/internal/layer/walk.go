@@ -3,13 +3,13 @@ package layer
 import (
 	"archive/tar"
 	"bufio"
-	"context"
-	"crypto/sha256"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -23,15 +23,9 @@ type Blob struct {
 // Visitor is called once for each entry of the tar, in its order. The path is clean ([Clean]); body holds h.Size bytes for
 // files and none for others, and is not valid after the call. An error ends the walk and is returned by it.
 type Visitor interface {
-	Visit(path string, h *tar.Header, body io.Reader) error
+	Visit(path string, h *Header, body io.Reader) error
 	// Ignore is called instead for an entry that names nothing inside the image, or breaks a limit.
 	Ignore(reason string)
-}
-
-// Options are what Walk's caller gives besides the bytes.
-type Options struct {
-	Limits Limits
-	Count  func(n int) // called with compressed bytes as they are read; may be nil
 }
 
 // Result is what the bytes themselves tell. Read is complete; or partial, when a limit was hit or the tar or its compression
@@ -51,57 +45,63 @@ var ErrDigest = errors.New("the registry's copy of the layer is damaged")
 // bufferBytes is one read of the connection: large enough that system calls do not count.
 const bufferBytes = 64 << 10
 
-// Walk reads all of r. It returns ErrIntegrity when the bytes do not have the blob's digest and size (ErrDigest too when the size
-// was right); ErrLimit when the blob is said to be too large to read; the reader's own error when the bytes did not all come;
-// the visitor's error. In all these cases what the visitor saw is void. Else the bytes are the
+// Walk reads all of src, and shows each entry to v. It returns ErrIntegrity when the bytes do not have the blob's digest and
+// size (ErrDigest too when the size was right); ErrLimit when the blob is said to be too large to read; the reader's own error
+// when the bytes did not all come; the visitor's error. In all these cases what the visitor saw is void. Else the bytes are the
 // ones asked for, and faults of theirs are told by Result.Read: reading them again would give the same.
-func Walk(ctx context.Context, r io.Reader, want Blob, o Options, v Visitor) (Result, error) {
-	if o.Count == nil {
-		o.Count = func(int) {}
+func Walk(src *Source, lim Limits, v Visitor) (Result, error) {
+	if err := lim.Check(src.want); err != nil {
+		return Result{}, err
 	}
-	if want.Size > o.Limits.Compressed {
-		return Result{}, fmt.Errorf("layer %s: %w: more than %d bytes", want.Digest.Short(), plimsoll.ErrLimit, o.Limits.Compressed)
+	res, err := Read(src, src.want.Size, lim, v, nil)
+	if serr := src.Err(); serr != nil {
+		return Result{}, serr
 	}
-	src := &source{ctx: ctx, r: r, hash: sha256.New(), max: want.Size, count: o.Count}
-	raw := bufio.NewReaderSize(src, bufferBytes)
-	res, err := read(raw, src, o.Limits, v)
+	if err != nil {
+		return Result{}, err
+	}
+	return res, src.Verify()
+}
+
+// Check refuses a blob that is said to be too large to read.
+func (l Limits) Check(b Blob) error {
+	if b.Size > l.Compressed {
+		return fmt.Errorf("layer %s: %w: more than %d bytes", b.Digest.Short(), plimsoll.ErrLimit, l.Compressed)
+	}
+	return nil
+}
+
+// Read inflates a layer of the given compressed size and visits its entries, to the last byte of r. Nothing is verified: who
+// feeds r does that. Faults of the bytes are in the result; an error is the visitor's. An error of r itself shows as a fault, so
+// who feeds r must know of it and drop the result. inflated, which may be nil, is told how far it is.
+func Read(r io.Reader, size int64, lim Limits, v Visitor, inflated *atomic.Int64) (Result, error) {
+	raw := bufio.NewReaderSize(r, bufferBytes)
+	if inflated == nil {
+		inflated = new(atomic.Int64)
+	}
+	res, err := read(raw, size, lim, v, inflated)
 	if err != nil {
 		return Result{}, err
 	}
 	// What follows the tar, or a fault in it, still counts for the digest.
-	if _, err := io.Copy(io.Discard, raw); err != nil {
-		return Result{}, fmt.Errorf("read layer: %w", err)
-	}
-	if src.n != want.Size {
-		return Result{}, fmt.Errorf("layer %s: %w: %d bytes came, the manifest says %d", want.Digest.Short(), plimsoll.ErrIntegrity, src.n, want.Size)
-	}
-	if got := "sha256:" + hex.EncodeToString(src.hash.Sum(nil)); got != string(want.Digest) {
-		return Result{}, fmt.Errorf("layer %s: %w: %w", want.Digest.Short(), plimsoll.ErrIntegrity, ErrDigest)
-	}
-	res.Size = src.n
+	_, _ = io.Copy(io.Discard, raw)
+	res.Size = size
 	return res, nil
 }
 
-// read inflates and visits. Faults of the bytes are in the result; an error is the source's or the visitor's.
-func read(raw *bufio.Reader, src *source, lim Limits, v Visitor) (Result, error) {
+func read(raw *bufio.Reader, size int64, lim Limits, v Visitor, progress *atomic.Int64) (Result, error) {
 	inflated, done, err := inflate(raw, lim.Window)
 	if err != nil {
-		return failure(src, err)
+		return Result{Read: plimsoll.Failed(reason(err))}, nil
 	}
 	defer done()
-	ts := newTarStream(inflated, src.max, lim)
-	w := walker{tar: tar.NewReader(ts), lim: lim, visitor: v}
+	ts := newTarStream(inflated, size, lim, progress)
+	w := walker{tar: entries{s: ts}, lim: lim, visitor: v}
 	fault := w.walk()
 	if w.stopped != nil {
 		return Result{}, w.stopped
 	}
-	if fault == nil || ts.err == nil {
-		// The padding after the end mark belongs to the diff ID; so does what follows a broken header.
-		_, _ = io.Copy(io.Discard, ts)
-	}
-	if src.err != nil && src.err != io.EOF {
-		return Result{}, fmt.Errorf("read layer: %w", src.err)
-	}
+	ts.drain() // the padding after the end mark belongs to the diff ID; so does what follows a broken header
 	res := Result{Inflated: ts.n, Entries: w.entries, Read: plimsoll.Complete()}
 	if ts.err == nil {
 		res.DiffID = plimsoll.DiffID("sha256:" + hex.EncodeToString(ts.hash.Sum(nil)))
@@ -112,23 +112,18 @@ func read(raw *bufio.Reader, src *source, lim Limits, v Visitor) (Result, error)
 	return res, nil
 }
 
-// failure is the result of a stream that could not even be opened.
-func failure(src *source, err error) (Result, error) {
-	if src.err != nil && src.err != io.EOF {
-		return Result{}, fmt.Errorf("read layer: %w", src.err)
-	}
-	return Result{Read: plimsoll.Failed(reason(err))}, nil
-}
-
 // reason is one line; of several faults the first is the cause and the others follow from it.
 func reason(err error) string {
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	return first
 }
 
+// nothing is the content of entries without one.
+var nothing io.Reader = strings.NewReader("")
+
 // walker goes through one tar.
 type walker struct {
-	tar     *tar.Reader
+	tar     entries
 	lim     Limits
 	visitor Visitor
 	entries int
@@ -139,7 +134,7 @@ type walker struct {
 // walk returns a fault of the tar, nil at its end.
 func (w *walker) walk() error {
 	for {
-		h, err := w.tar.Next()
+		h, err := w.tar.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -156,22 +151,22 @@ func (w *walker) walk() error {
 	}
 }
 
-func (w *walker) entry(h *tar.Header) error {
+func (w *walker) entry(h *Header) error {
 	if why := w.tooLong(h); why != "" {
 		w.visitor.Ignore(why)
-		w.limit = cmpOr(w.limit, fmt.Errorf("%w: %s", plimsoll.ErrLimit, why))
+		w.limit = cmp.Or(w.limit, fmt.Errorf("%w: %s", plimsoll.ErrLimit, why))
 		return nil
 	}
 	switch h.Typeflag {
 	case tar.TypeXGlobalHeader:
 		return nil // metadata of the archive, no entry
 	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
-		return w.visitor.Visit(Clean(h.Name), h, w.tar)
+		return w.visitor.Visit(Clean(h.Name), h, &w.tar)
 	}
-	return w.visitor.Visit(Clean(h.Name), h, strings.NewReader(""))
+	return w.visitor.Visit(Clean(h.Name), h, nothing)
 }
 
-func (w *walker) tooLong(h *tar.Header) string {
+func (w *walker) tooLong(h *Header) string {
 	switch {
 	case len(h.Name) > w.lim.Path:
 		return fmt.Sprintf("path longer than %d bytes", w.lim.Path)
@@ -181,11 +176,4 @@ func (w *walker) tooLong(h *tar.Header) string {
 		return fmt.Sprintf("path deeper than %d", w.lim.Depth)
 	}
 	return ""
-}
-
-func cmpOr(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }

@@ -26,7 +26,7 @@ type seen struct {
 	fail    error
 }
 
-func (s *seen) Visit(path string, h *tar.Header, body io.Reader) error {
+func (s *seen) Visit(path string, h *Header, body io.Reader) error {
 	b, err := io.ReadAll(body)
 	if err != nil {
 		b = []byte("cut")
@@ -125,7 +125,7 @@ func TestWalk(t *testing.T) {
 			t.Parallel()
 			var v seen
 			counted := 0
-			res, err := Walk(t.Context(), bytes.NewReader(tt.blob), blobOf(tt.blob), Options{Limits: tt.lim, Count: func(n int) { counted += n }}, &v)
+			res, err := Walk(NewSource(t.Context(), bytes.NewReader(tt.blob), blobOf(tt.blob), func(n int) { counted += n }), tt.lim, &v)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -173,7 +173,7 @@ func TestWalkErrors(t *testing.T) {
 		"a size beyond reading": {t.Context(), bytes.NewReader(b), huge, seen{}, plimsoll.ErrLimit},
 	}
 	for name, tt := range tests {
-		if _, err := Walk(tt.ctx, tt.r, tt.want, Options{Limits: DefaultLimits()}, &tt.v); !errors.Is(err, tt.err) {
+		if _, err := Walk(NewSource(tt.ctx, tt.r, tt.want, nil), DefaultLimits(), &tt.v); !errors.Is(err, tt.err) {
 			t.Errorf("%s: error %v, want %v", name, err, tt.err)
 		}
 	}
@@ -185,7 +185,7 @@ func TestWindowIsBounded(t *testing.T) {
 	for _, exponent := range []byte{18, 19, 20, 21} { // 2^(10+e): 256 MiB to 2 GiB
 		b := []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, exponent << 3, 0x01, 0x00, 0x00}
 		var v seen
-		res, err := Walk(t.Context(), bytes.NewReader(b), blobOf(b), Options{Limits: DefaultLimits()}, &v)
+		res, err := Walk(NewSource(t.Context(), bytes.NewReader(b), blobOf(b), nil), DefaultLimits(), &v)
 		if err != nil || !res.Read.Short() {
 			t.Errorf("window 2^%d: %+v, %v; want short", 10+exponent, res.Read, err)
 		}
@@ -230,14 +230,14 @@ func FuzzWalk(f *testing.F) {
 	lim.Inflated, lim.RatioFrom = 8<<20, 1<<20
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var once, pieces seen
-		first, err := Walk(t.Context(), bytes.NewReader(b), blobOf(b), Options{Limits: lim}, &once)
+		first, err := Walk(NewSource(t.Context(), bytes.NewReader(b), blobOf(b), nil), lim, &once)
 		if err != nil {
 			t.Fatalf("right bytes: %v", err)
 		}
 		if first.Read.Short() == (first.Read.Reason == "") {
 			t.Errorf("read %+v: short and reason must go together", first.Read)
 		}
-		second, err := Walk(t.Context(), iotest.HalfReader(bytes.NewReader(b)), blobOf(b), Options{Limits: lim}, &pieces)
+		second, err := Walk(NewSource(t.Context(), iotest.HalfReader(bytes.NewReader(b)), blobOf(b), nil), lim, &pieces)
 		if err != nil || first != second || !cmp.Equal(once.entries, pieces.entries) {
 			t.Errorf("in pieces: %+v %v, at once: %+v (%v)", second, pieces.entries, first, err)
 		}

@@ -51,6 +51,7 @@ func image(digest plimsoll.Digest, mediaType string, d document, at plimsoll.Pla
 	}
 	img.Created = when(c.Created)
 	img.Labels = labels(&img, c.Config.Labels)
+	img.Base = baseClaim(d.Annotations, c.Config.Labels)
 	addClaims(&img, c.RootFS.DiffIDs)
 	addHistory(&img, c.History)
 	return img, nil
@@ -77,12 +78,14 @@ func addLayers(img *plimsoll.Image, layers []descriptor) error {
 // addClaims notes the configuration's diff IDs where their number fits; it is a lie or a mistake where it does not.
 func addClaims(img *plimsoll.Image, ids []string) {
 	if len(ids) != len(img.Layers) {
+		img.Lies = true
 		img.Faults = append(img.Faults, fmt.Sprintf("the configuration names %d layers, the manifest %d", len(ids), len(img.Layers)))
 		return
 	}
 	for i, id := range ids {
 		d, err := plimsoll.ParseDiffID(id)
 		if err != nil {
+			img.Lies = true
 			img.Faults = append(img.Faults, "a diff ID of the configuration has the wrong form")
 			continue
 		}
@@ -113,6 +116,16 @@ func addHistory(img *plimsoll.Image, steps []history) {
 	for i := range by {
 		img.Layers[i].CreatedBy = by[i]
 	}
+}
+
+// baseClaim is what the manifest says of the base, else what the configuration says. BuildKit writes annotations, others labels.
+func baseClaim(annotations, labels map[string]string) plimsoll.BaseClaim {
+	const name, digest = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+	from := annotations
+	if from[name] == "" && from[digest] == "" {
+		from = labels
+	}
+	return plimsoll.BaseClaim{Name: cut(from[name]), Digest: cut(from[digest])}
 }
 
 // labels keeps the first maxLabels by name, each cut at maxLabel.

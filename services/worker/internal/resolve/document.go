@@ -36,14 +36,15 @@ const (
 
 // document is a manifest or an index: the fields of both, so that one which is both can be told.
 type document struct {
-	SchemaVersion int             `json:"schemaVersion"`
-	MediaType     string          `json:"mediaType"`
-	ArtifactType  string          `json:"artifactType"`
-	Config        *descriptor     `json:"config"`
-	Layers        []descriptor    `json:"layers"`
-	Manifests     []descriptor    `json:"manifests"`
-	FSLayers      json.RawMessage `json:"fsLayers"` // schema 1
-	Blobs         json.RawMessage `json:"blobs"`    // OCI artifact manifest, withdrawn from the specification
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     string            `json:"mediaType"`
+	ArtifactType  string            `json:"artifactType"`
+	Config        *descriptor       `json:"config"`
+	Layers        []descriptor      `json:"layers"`
+	Manifests     []descriptor      `json:"manifests"`
+	FSLayers      json.RawMessage   `json:"fsLayers"` // schema 1
+	Blobs         json.RawMessage   `json:"blobs"`    // OCI artifact manifest, withdrawn from the specification
+	Annotations   map[string]string `json:"annotations"`
 }
 
 type descriptor struct {

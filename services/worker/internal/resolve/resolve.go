@@ -28,6 +28,14 @@ type Store interface {
 	Lacking(ctx context.Context, layer plimsoll.Digest) (bool, error)
 }
 
+// Configs analyses image configurations: blobs of which one analyser makes facts.
+type Configs interface {
+	// Lacking tells whether a configuration has no facts yet, and may still get them.
+	Lacking(ctx context.Context, config plimsoll.Digest) (bool, error)
+	// Analyze makes them. What the bytes make it fail at is counted and no error.
+	Analyze(ctx context.Context, config plimsoll.Digest, b []byte) error
+}
+
 // Request names one reference: a tag, which is resolved first, or a digest, or both, of which the digest is read.
 type Request struct {
 	Repository string
@@ -55,11 +63,13 @@ type Result struct {
 
 // Resolve reads what the reference names, writes an object for each image in it, and tells which layers lack facts. Errors wrap
 // the registry client's: ErrNotFound, ErrDenied, ErrUnavailable, ErrIntegrity, ErrInvalid for a request of the wrong form.
-func Resolve(ctx context.Context, src Source, store Store, r Request) (Result, error) {
+//
+// configs may be nil: then no configuration is analysed.
+func Resolve(ctx context.Context, src Source, store Store, configs Configs, r Request) (Result, error) {
 	if err := check(r); err != nil {
 		return Result{}, err
 	}
-	run := &run{src: src, store: store, repository: r.Repository, seen: map[plimsoll.Digest]struct{}{}, layers: map[plimsoll.Digest]struct{}{}}
+	run := &run{src: src, store: store, configs: configs, repository: r.Repository, seen: map[plimsoll.Digest]struct{}{}, layers: map[plimsoll.Digest]struct{}{}}
 	if r.Digest == "" {
 		observed := time.Now()
 		d, err := src.Head(ctx, r.Repository, r.Tag)
@@ -103,6 +113,7 @@ func check(r Request) error {
 type run struct {
 	src        Source
 	store      Store
+	configs    Configs
 	repository string
 	out        Result
 	seen       map[plimsoll.Digest]struct{}
@@ -122,7 +133,7 @@ func (r *run) manifest(ctx context.Context, digest plimsoll.Digest, named descri
 	r.seen[digest] = struct{}{}
 	known, err := r.store.Image(ctx, digest)
 	if err == nil {
-		return r.image(ctx, known)
+		return r.image(ctx, known, nil)
 	}
 	if !errors.Is(err, plimsoll.ErrNotFound) {
 		return err
@@ -220,11 +231,11 @@ func (r *run) fresh(ctx context.Context, digest plimsoll.Digest, named descripto
 	if err := r.store.KeepImage(ctx, img); err != nil {
 		return err
 	}
-	return r.image(ctx, img)
+	return r.image(ctx, img, config)
 }
 
-// image adds an image and the layers that it lacks facts of.
-func (r *run) image(ctx context.Context, img plimsoll.Image) error {
+// image adds an image and the layers that it lacks facts of. config is nil when it was not read.
+func (r *run) image(ctx context.Context, img plimsoll.Image, config []byte) error {
 	assembled, err := r.store.HasInventory(ctx, img.Digest)
 	if err != nil {
 		return err
@@ -232,6 +243,9 @@ func (r *run) image(ctx context.Context, img plimsoll.Image) error {
 	r.out.Images = append(r.out.Images, Image{Digest: img.Digest, Platform: img.Platform, Assembled: assembled})
 	if assembled {
 		return nil // its layers had facts by this recipe when it was made
+	}
+	if err := r.configuration(ctx, img, config); err != nil {
+		return err
 	}
 	if len(r.out.Missing)+len(img.Layers) > maxMissing {
 		r.out.Images[len(r.out.Images)-1].Failed = fmt.Sprintf("limit reached: more than %d layers without facts behind one reference", maxMissing)
@@ -251,6 +265,26 @@ func (r *run) image(ctx context.Context, img plimsoll.Image) error {
 		}
 	}
 	return nil
+}
+
+// configuration has an image's configuration analysed if it lacks facts. An image met before is asked for it again.
+func (r *run) configuration(ctx context.Context, img plimsoll.Image, config []byte) error {
+	if r.configs == nil {
+		return nil
+	}
+	lacking, err := r.configs.Lacking(ctx, img.Config)
+	if err != nil || !lacking {
+		return err
+	}
+	if config == nil {
+		if config, err = r.src.Config(ctx, r.repository, img.Config); err != nil {
+			if errors.Is(err, plimsoll.ErrNotFound) || errors.Is(err, plimsoll.ErrIntegrity) {
+				return nil // it was there once: its facts stay missing, and the inventory says so
+			}
+			return fmt.Errorf("configuration: %w", err)
+		}
+	}
+	return r.configs.Analyze(ctx, img.Config, config)
 }
 
 func (r *run) notApplicable(digest plimsoll.Digest, named descriptor, depth int, why string) {

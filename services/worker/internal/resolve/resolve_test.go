@@ -127,7 +127,7 @@ func child(d plimsoll.Digest, mediaType, more string) string {
 
 func (s *shelf) resolve(t *testing.T, d plimsoll.Digest) (Result, error) {
 	t.Helper()
-	return Resolve(t.Context(), s, s, Request{Repository: "team/app", Digest: d})
+	return Resolve(t.Context(), s, s, nil, Request{Repository: "team/app", Digest: d})
 }
 
 // short tells each entry in one word and a reason.
@@ -275,17 +275,17 @@ func TestKnownImageIsNotReadAgain(t *testing.T) {
 	s := newShelf()
 	s.tags["1"] = s.image(emptyConfig, 2)
 	req := Request{Repository: "team/app", Tag: "1"}
-	first, err := Resolve(t.Context(), s, s, req)
+	first, err := Resolve(t.Context(), s, s, nil, req)
 	if err != nil || first.Observed.IsZero() || len(first.Missing) != 2 {
 		t.Fatalf("Resolve = %+v, %v", first, err)
 	}
 	s.present[layerDigest(0)], s.asked = true, nil
-	second, err := Resolve(t.Context(), s, s, req)
+	second, err := Resolve(t.Context(), s, s, nil, req)
 	if err != nil || len(s.asked) != 0 || len(second.Missing) != 1 {
 		t.Errorf("second Resolve asked for %v and misses %v (%v)", s.asked, second.Missing, err)
 	}
 	s.assembled[s.tags["1"]] = true
-	third, err := Resolve(t.Context(), s, s, req)
+	third, err := Resolve(t.Context(), s, s, nil, req)
 	if err != nil || len(third.Missing) != 0 || !third.Images[0].Assembled {
 		t.Errorf("an assembled image gives %+v, %v", third, err)
 	}
@@ -318,6 +318,7 @@ func TestConfigurations(t *testing.T) {
 		"variant":                   {`{"os":"linux","architecture":"arm","variant":"v7","rootfs":{"diff_ids":["` + string(id) + `"]}}`, func(i plimsoll.Image) bool { return i.Platform.String() == "linux/arm/v7" }},
 		"long label":                {`{"config":{"Labels":{"a":"` + long + `"}}}`, func(i plimsoll.Image) bool { return i.Labels["a"] == long[:maxLabel]+truncated }},
 		"many labels":               {string(manyLabels), func(i plimsoll.Image) bool { return len(i.Labels) == maxLabels && len(i.Faults) == 2 }},
+		"a label names the base":    {`{"config":{"Labels":{"org.opencontainers.image.base.name":"debian:12"}}}`, func(i plimsoll.Image) bool { return i.Base == plimsoll.BaseClaim{Name: "debian:12"} }},
 		"markup stays data":         {`{"config":{"Labels":{"a":"<script>"}}}`, func(i plimsoll.Image) bool { return i.Labels["a"] == "<script>" }},
 	}
 	for name, tt := range tests {
@@ -339,7 +340,7 @@ func TestConfigurations(t *testing.T) {
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	for _, r := range []Request{{Repository: "UPPER", Tag: "1"}, {Repository: "a"}, {Repository: "a", Tag: "../x"}, {Repository: "a", Digest: "sha256:../x"}} {
-		if _, err := Resolve(t.Context(), newShelf(), newShelf(), r); !errors.Is(err, plimsoll.ErrInvalid) {
+		if _, err := Resolve(t.Context(), newShelf(), newShelf(), nil, r); !errors.Is(err, plimsoll.ErrInvalid) {
 			t.Errorf("Resolve(%+v) = %v, want invalid", r, err)
 		}
 	}

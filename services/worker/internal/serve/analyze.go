@@ -1,18 +1,20 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
 	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
-	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
 	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
+	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
+	"github.com/plimsoll/plimsoll/services/worker/internal/store"
 )
 
 // Analyze implements workerv1.WorkerServer.
@@ -117,94 +119,137 @@ func (j *job) run(ctx context.Context, f *flight) (outcome, error) {
 	if tried.Count >= plimsoll.MaxAttempts {
 		return outcome{read: plimsoll.Failed("quarantine: " + tried.Reason)}, nil
 	}
+	if trying, _ := sound(missing, tried); len(trying) == 0 {
+		return j.quarantined(missing, tried, nil), nil
+	}
 	release, err := s.slots.take(ctx, f.urgent)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer release()
-	facts, err := j.read(ctx, f, missing)
-	if err != nil {
-		return j.failed(ctx, err)
-	}
-	return j.keep(ctx, facts, tried.Count > 0)
+	return j.try(ctx, f, missing, tried)
 }
 
-// read streams the layer once through the analysers that lack facts.
-func (j *job) read(ctx context.Context, f *flight, missing []plimsoll.Analyzer) ([]plimsoll.Facts, error) {
+// try reads the layer for the analysers that lack facts and are not in quarantine. When one of them gets there at this very try,
+// the others have the layer read again at once.
+func (j *job) try(ctx context.Context, f *flight, missing []plimsoll.Analyzer, tried plimsoll.Attempt) (outcome, error) {
+	for {
+		trying, _ := sound(missing, tried)
+		if len(trying) == 0 {
+			return j.quarantined(missing, tried, nil), nil
+		}
+		facts, err := j.read(ctx, f, trying)
+		if err == nil {
+			return j.keep(ctx, facts, missing, tried)
+		}
+		out, now, err := j.failed(ctx, err)
+		if err != nil || out.read.State != "" {
+			return out, err
+		}
+		tried = now
+	}
+}
+
+// sound splits analysers into those that may try and those in quarantine.
+func sound(all []plimsoll.Analyzer, tried plimsoll.Attempt) (trying, held []plimsoll.Analyzer) {
+	for _, a := range all {
+		if tried.Analyzers[a.Name].Count >= plimsoll.MaxAttempts {
+			held = append(held, a)
+		} else {
+			trying = append(trying, a)
+		}
+	}
+	return trying, held
+}
+
+// quarantined is the outcome for a layer of which some analysers are not tried any more: partial as long as another one read it.
+func (j *job) quarantined(missing []plimsoll.Analyzer, tried plimsoll.Attempt, read []plimsoll.Coverage) outcome {
+	_, held := sound(missing, tried)
+	for _, a := range held {
+		read = append(read, plimsoll.Partial("quarantine: "+tried.Analyzers[a.Name].Reason))
+	}
+	return outcome{read: plimsoll.WorstCoverage(slices.Values(read))}
+}
+
+// read streams the layer once through a child with the analysers given.
+func (j *job) read(ctx context.Context, f *flight, analyzers []plimsoll.Analyzer) ([]child.Facts, error) {
 	s := j.server
+	if err := s.Limits.Check(j.blob); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	body, err := j.source.Blob(ctx, j.repository, j.blob.Digest, j.blob.Size)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = body.Close() }()
-	session, err := analyze.New(ctx, missing)
-	if err != nil {
-		return nil, err
-	}
-	count := func(n int) {
+	src := layer.NewSource(ctx, body, j.blob, func(n int) {
 		f.bytes.Add(int64(n))
 		s.Metrics.bytes.Add(float64(n))
-	}
-	res, err := layer.Walk(ctx, body, j.blob, layer.Options{Limits: s.Limits, Count: count}, session)
-	if err != nil {
+	})
+	facts, err := s.Children.Run(ctx, child.Job{
+		Kind: child.KindLayer, Digest: j.blob.Digest, Size: j.blob.Size, Analyzers: analyzers, Limits: s.Limits, Key: s.Key,
+	}, src)
+	if err := cmp.Or(src.Err(), err); err != nil {
 		return nil, err
 	}
-	facts, err := session.Facts(j.blob, res)
-	if err == nil {
-		s.Metrics.seconds.Observe(time.Since(start).Seconds())
+	if err := src.Verify(); err != nil {
+		return nil, err
 	}
-	return facts, err
+	s.Metrics.seconds.Observe(time.Since(start).Seconds())
+	return facts, nil
 }
 
-// keep writes the facts and tells how far they go.
-func (j *job) keep(ctx context.Context, facts []plimsoll.Facts, tried bool) (outcome, error) {
-	read := map[string]plimsoll.Coverage{}
+// keep writes the facts and tells how far they go. Failed tries of the bytes, and of the analysers that did it after all, are
+// forgotten.
+func (j *job) keep(ctx context.Context, facts []child.Facts, missing []plimsoll.Analyzer, tried plimsoll.Attempt) (outcome, error) {
+	var read []plimsoll.Coverage
 	for _, f := range facts {
-		if err := j.server.Store.KeepFacts(ctx, f); err != nil {
+		if err := j.server.Store.KeepFacts(ctx, j.blob.Digest, store.Sealed{Analyzer: f.Analyzer, Bytes: f.Sealed, Sum: f.Sum}); err != nil {
 			return outcome{}, err
 		}
-		read[f.Analyzer.Name] = f.Read
+		read = append(read, f.Read)
 	}
-	if tried {
+	if _, held := sound(missing, tried); tried.Layer != "" && len(held) == 0 {
 		if err := j.server.Store.ClearAttempts(ctx, j.blob.Digest); err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
 			return outcome{}, err
 		}
 	}
-	worst := plimsoll.WorstCoverage(maps.Values(read))
-	j.server.Metrics.layers.WithLabelValues(string(worst.State)).Inc()
-	return outcome{read: worst}, nil
+	out := j.quarantined(missing, tried, read)
+	j.server.Metrics.layers.WithLabelValues(string(out.read.State)).Inc()
+	return out, nil
 }
 
-// failed counts a try that says something about the layer: damaged bytes, or readers that ran out of time. After the third the
-// layer is quarantined, which is a result. What only says something about the way to it (a registry that is down, a manifest
+// failed counts a try that says something about the layer: damaged bytes, or a child that died over them. After the third the
+// layer, or the analyser at work, is quarantined: a layer that is gives an outcome, an analyser that is gives the attempts as
+// they are now, and the others go on. What only says something about the way to the layer (a registry that is down, a manifest
 // that lies about the size) is not counted: it must not quarantine a layer that others share.
-func (j *job) failed(ctx context.Context, err error) (outcome, error) {
+func (j *job) failed(ctx context.Context, err error) (outcome, plimsoll.Attempt, error) {
 	s := j.server
 	s.Metrics.layers.WithLabelValues("error").Inc()
 	if errors.Is(err, plimsoll.ErrLimit) {
-		return outcome{read: plimsoll.Failed(err.Error())}, nil
+		return outcome{read: plimsoll.Failed(err.Error())}, plimsoll.Attempt{}, nil
 	}
-	if !errors.Is(err, layer.ErrDigest) && !errors.Is(err, analyze.ErrBudget) {
-		return outcome{}, err
+	var fault *child.Fault
+	analyzer, reason := "", ""
+	switch {
+	case errors.As(err, &fault):
+		analyzer, reason = fault.Analyzer, fault.Error()
+	case errors.Is(err, layer.ErrDigest):
+		reason = layer.ErrDigest.Error()
+	default:
+		return outcome{}, plimsoll.Attempt{}, err
 	}
-	t, cerr := s.Store.CountAttempt(ctx, j.blob.Digest, reason(err))
+	t, cerr := s.Store.CountAttempt(ctx, j.blob.Digest, analyzer, reason)
 	if cerr != nil {
-		return outcome{}, fmt.Errorf("%w (the try could not be counted: %w)", err, cerr)
+		return outcome{}, t, fmt.Errorf("%w (the try could not be counted: %w)", err, cerr)
 	}
-	if t.Count >= plimsoll.MaxAttempts {
-		s.Log.Warn("layer quarantined", "layer", j.blob.Digest, "reason", t.Reason)
-		return outcome{read: plimsoll.Failed("quarantine: " + t.Reason)}, nil
+	s.Log.Warn("layer failed", "layer", j.blob.Digest, "analyzer", analyzer, "reason", reason, "count", max(t.Count, t.Analyzers[analyzer].Count))
+	switch {
+	case t.Count >= plimsoll.MaxAttempts:
+		return outcome{read: plimsoll.Failed("quarantine: " + t.Reason)}, t, nil
+	case t.Analyzers[analyzer].Count >= plimsoll.MaxAttempts:
+		return outcome{}, t, nil
 	}
-	return outcome{}, err
-}
-
-// reason is the attempt's: the cause without the layer's digest, so that equal causes group.
-func reason(err error) string {
-	for _, cause := range []error{layer.ErrDigest, analyze.ErrBudget} {
-		if errors.Is(err, cause) {
-			return cause.Error()
-		}
-	}
-	return err.Error()
+	return outcome{}, t, err
 }

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/plimsoll/plimsoll"
-	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
+	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 )
 
 // ErrShutdown is the cause of cancelled work when the worker stops: callers try another worker.
@@ -29,7 +29,6 @@ var statusCodes = []struct {
 	{plimsoll.ErrLimit, codes.InvalidArgument},
 	{plimsoll.ErrUnsupported, codes.InvalidArgument},
 	{plimsoll.ErrInvalid, codes.InvalidArgument},
-	{analyze.ErrBudget, codes.Unavailable},
 	{plimsoll.ErrUnavailable, codes.Unavailable},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 	{context.Canceled, codes.Canceled},
@@ -46,6 +45,9 @@ func toStatus(err error) error {
 	text := strings.ToValidUTF8(err.Error(), "\ufffd")
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "")
+	}
+	if fault := new(child.Fault); errors.As(err, &fault) {
+		return status.Error(codes.Unavailable, text) // counted here, and worth another try
 	}
 	for _, row := range statusCodes {
 		if errors.Is(err, row.err) {

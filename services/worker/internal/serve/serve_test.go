@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/plimsoll/plimsoll"
-	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
+	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 )
 
 func TestSlotsKeepOneForPushes(t *testing.T) {
@@ -168,7 +168,7 @@ func TestStatusCodes(t *testing.T) {
 			t.Errorf("toStatus(%v) = %v, want %v", err, got, want)
 		}
 	}
-	for _, err := range []error{ErrShutdown, plimsoll.ErrUnavailable, analyze.ErrBudget} {
+	for _, err := range []error{ErrShutdown, plimsoll.ErrUnavailable, &child.Fault{What: "crashed"}} {
 		if got := status.Code(toStatus(wrap(err))); got != codes.Unavailable {
 			t.Errorf("toStatus(%v) = %v, want unavailable", err, got)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -14,6 +15,7 @@ import (
 	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
 	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
+	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
 	"github.com/plimsoll/plimsoll/services/worker/internal/resolve"
 	"github.com/plimsoll/plimsoll/services/worker/internal/store"
@@ -30,10 +32,17 @@ type Options struct {
 	Analyzers  []plimsoll.Analyzer
 	Limits     layer.Limits
 	Store      *store.Store
+	Children   Children
+	Key        []byte                      // of fingerprints of secrets
 	Registries map[string]*registry.Client // by id
 	Metrics    *Metrics
 	Log        *slog.Logger
 	Progress   time.Duration // between progress messages; 0: ProgressEvery
+}
+
+// Children analyse blobs: child.Pool in all but tests. An error is a *child.Fault, the source's own, or the context's cause.
+type Children interface {
+	Run(ctx context.Context, j child.Job, src io.Reader) ([]child.Facts, error)
 }
 
 // ProgressEvery is how often a call says that it lives: callers take 15 s of silence for death.
@@ -81,7 +90,7 @@ func (s *Server) Resolve(ctx context.Context, r *workerv1.ResolveRequest) (*work
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	res, err := resolve.Resolve(ctx, src, s.Store, resolve.Request{
+	res, err := resolve.Resolve(ctx, src, s.Store, s.configs(), resolve.Request{
 		Repository: r.GetRepository(), Tag: r.GetTag(), Digest: plimsoll.Digest(r.GetDigest()),
 	})
 	if err != nil {

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/internal/blob/sealed"
 )
 
 // Store reads and writes objects of one recipe.
@@ -53,15 +55,24 @@ func (s *Store) HasInventory(ctx context.Context, image plimsoll.Digest) (bool, 
 	return s.blobs.Head(ctx, blob.InventoryKey(s.recipe, image))
 }
 
-// Lacking tells whether a layer lacks facts by any analyser.
+// Lacking tells whether a layer lacks facts by any analyser. The first that it lacks settles it.
 func (s *Store) Lacking(ctx context.Context, layer plimsoll.Digest) (bool, error) {
-	missing, err := s.Missing(ctx, layer)
-	return len(missing) > 0, err
+	for _, a := range s.analyzers {
+		if lacks, err := s.Lacks(ctx, a, layer); lacks || err != nil {
+			return lacks, err
+		}
+	}
+	return false, nil
 }
 
 // Missing lists the analysers that a layer lacks facts by.
-func (s *Store) Missing(ctx context.Context, layer plimsoll.Digest) (missing []plimsoll.Analyzer, err error) {
-	for i, a := range s.analyzers {
+func (s *Store) Missing(ctx context.Context, layer plimsoll.Digest) ([]plimsoll.Analyzer, error) {
+	return s.missing(ctx, layer, s.analyzers)
+}
+
+func (s *Store) missing(ctx context.Context, layer plimsoll.Digest, of []plimsoll.Analyzer) (missing []plimsoll.Analyzer, err error) {
+	for _, a := range of {
+		i := slices.Index(s.analyzers, a)
 		if s.present.has(i, layer) {
 			continue
 		}
@@ -94,28 +105,47 @@ func (s *Store) Facts(ctx context.Context, a plimsoll.Analyzer, layer plimsoll.D
 	return f, size, nil
 }
 
+// Lacks tells whether a blob lacks facts by one analyser.
+func (s *Store) Lacks(ctx context.Context, a plimsoll.Analyzer, digest plimsoll.Digest) (bool, error) {
+	missing, err := s.missing(ctx, digest, []plimsoll.Analyzer{a})
+	return len(missing) > 0, err
+}
+
+// Sealed are facts as they are stored: sealed bytes and the sha256 of what is in them.
+type Sealed struct {
+	Analyzer plimsoll.Analyzer
+	Bytes    []byte
+	Sum      string
+}
+
 // KeepFacts writes facts. Others that are there already and can be read are kept: they were made from the same bytes by the same
 // analyser, so a difference is a fault of ours, to be told and not to be fought over.
-func (s *Store) KeepFacts(ctx context.Context, f plimsoll.Facts) error {
-	key := blob.FactsKey(f.Analyzer, f.Layer)
-	err := blob.CreateJSON(ctx, s.blobs, key, f)
+func (s *Store) KeepFacts(ctx context.Context, layer plimsoll.Digest, f Sealed) error {
+	key := blob.FactsKey(f.Analyzer, layer)
+	err := s.blobs.CreateSealed(ctx, key, f.Bytes, f.Sum)
 	if errors.Is(err, blob.ErrExists) {
-		if _, _, rerr := s.Facts(ctx, f.Analyzer, f.Layer); errors.Is(rerr, plimsoll.ErrNotFound) {
-			return blob.PutJSON(ctx, s.blobs, key, f)
-		} else if rerr != nil {
-			return rerr
-		}
-		s.log.Error("facts of the same bytes differ", "layer", f.Layer, "analyzer", f.Analyzer.String())
-		err = nil
+		err = s.reconcile(ctx, key, layer, f)
 	}
 	if err != nil {
-		return fmt.Errorf("write facts of layer %s: %w", f.Layer.Short(), err)
+		return fmt.Errorf("write facts of layer %s: %w", layer.Short(), err)
 	}
-	for i, a := range s.analyzers {
-		if a == f.Analyzer {
-			s.present.add(i, f.Layer)
-		}
+	s.present.add(slices.Index(s.analyzers, f.Analyzer), layer)
+	return nil
+}
+
+// reconcile is for facts that are there already: equal ones are success, unreadable ones are written again.
+func (s *Store) reconcile(ctx context.Context, key string, layer plimsoll.Digest, f Sealed) error {
+	there, err := s.blobs.Get(ctx, key)
+	if err == nil && sealed.Sum(there.Bytes) == f.Sum {
+		return nil
 	}
+	switch _, _, err := s.Facts(ctx, f.Analyzer, layer); {
+	case errors.Is(err, plimsoll.ErrNotFound):
+		return s.blobs.PutSealed(ctx, key, f.Bytes, f.Sum)
+	case err != nil:
+		return err
+	}
+	s.log.Error("facts of the same bytes differ", "layer", layer, "analyzer", f.Analyzer.String())
 	return nil
 }
 
@@ -129,13 +159,22 @@ func (s *Store) Attempt(ctx context.Context, layer plimsoll.Digest) (plimsoll.At
 	return t, err
 }
 
-// CountAttempt adds a failed try. Two workers that count at once may count one: a layer is then tried once more.
-func (s *Store) CountAttempt(ctx context.Context, layer plimsoll.Digest, reason string) (plimsoll.Attempt, error) {
+// CountAttempt adds a failed try: of one analyser, or, with an empty name, of the layer's bytes. Two workers that count at once
+// may count one: a layer is then tried once more.
+func (s *Store) CountAttempt(ctx context.Context, layer plimsoll.Digest, analyzer, reason string) (plimsoll.Attempt, error) {
 	t, err := s.Attempt(ctx, layer)
 	if err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
 		return t, err
 	}
-	t = plimsoll.Attempt{Layer: layer, Recipe: s.recipe, Count: t.Count + 1, Reason: reason}
+	t.Layer, t.Recipe = layer, s.recipe
+	if analyzer == "" {
+		t.Count, t.Reason = t.Count+1, reason
+	} else {
+		if t.Analyzers == nil {
+			t.Analyzers = map[string]plimsoll.AnalyzerAttempt{}
+		}
+		t.Analyzers[analyzer] = plimsoll.AnalyzerAttempt{Count: t.Analyzers[analyzer].Count + 1, Reason: reason}
+	}
 	return t, blob.PutJSON(ctx, s.blobs, blob.AttemptsKey(s.recipe, layer), t)
 }
 
@@ -177,11 +216,7 @@ func (s *Store) foreign(ctx context.Context, key string) error {
 }
 
 func (s *Store) forget(a plimsoll.Analyzer, layer plimsoll.Digest) {
-	for i := range s.analyzers {
-		if s.analyzers[i] == a {
-			s.present.drop(i, layer)
-		}
-	}
+	s.present.drop(slices.Index(s.analyzers, a), layer)
 }
 
 // read gives an object; one that cannot be read back whole is dropped and counts as missing.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/blob/blobtest"
+	"github.com/plimsoll/plimsoll/services/internal/blob/sealed"
 )
 
 var bucket blob.Config
@@ -33,6 +35,20 @@ func factsOf(a plimsoll.Analyzer, layer plimsoll.Digest) plimsoll.Facts {
 	return plimsoll.Facts{Layer: layer, Analyzer: a, Read: plimsoll.Complete()}
 }
 
+// sealedFacts is what a child sends.
+func sealedFacts(t *testing.T, f plimsoll.Facts) Sealed {
+	t.Helper()
+	b, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, sum, err := sealed.Seal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Sealed{Analyzer: f.Analyzer, Bytes: stored, Sum: sum}
+}
+
 // TestFactsUnderAWrongKey: an object that does not match its key is a miss, is dropped and can be made again (HOSTILE H53).
 func TestFactsUnderAWrongKey(t *testing.T) {
 	ctx := t.Context()
@@ -49,7 +65,7 @@ func TestFactsUnderAWrongKey(t *testing.T) {
 		s := open(t)
 		key := blob.FactsKey(analyzers[0], layer)
 		want := factsOf(analyzers[0], layer)
-		if err := s.KeepFacts(ctx, want); err != nil {
+		if err := s.KeepFacts(ctx, want.Layer, sealedFacts(t, want)); err != nil {
 			t.Fatal(err)
 		}
 		if err := tamper(s, key); err != nil {
@@ -62,7 +78,7 @@ func TestFactsUnderAWrongKey(t *testing.T) {
 		if err != nil || len(missing) != 2 {
 			t.Errorf("%s: missing %v, %v; want both", name, missing, err)
 		}
-		if err := s.KeepFacts(ctx, want); err != nil {
+		if err := s.KeepFacts(ctx, want.Layer, sealedFacts(t, want)); err != nil {
 			t.Fatal(err)
 		}
 		got, _, err := s.Facts(ctx, analyzers[0], layer)
@@ -83,7 +99,7 @@ func TestTamperedFactsAreOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := factsOf(analyzers[0], layer)
-	if err := s.KeepFacts(t.Context(), want); err != nil {
+	if err := s.KeepFacts(t.Context(), want.Layer, sealedFacts(t, want)); err != nil {
 		t.Fatal(err)
 	}
 	if got, _, err := s.Facts(t.Context(), analyzers[0], layer); err != nil || !cmp.Equal(got, want) {
@@ -97,7 +113,7 @@ func TestFirstFactsStay(t *testing.T) {
 	first, second := factsOf(analyzers[0], layer), factsOf(analyzers[0], layer)
 	second.Size = 1
 	for _, f := range []plimsoll.Facts{first, first, second} {
-		if err := s.KeepFacts(t.Context(), f); err != nil {
+		if err := s.KeepFacts(t.Context(), f.Layer, sealedFacts(t, f)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,10 +126,14 @@ func TestAttempts(t *testing.T) {
 	s := open(t)
 	layer := plimsoll.DigestOf([]byte(t.Name()))
 	for want := 1; want <= 3; want++ {
-		got, err := s.CountAttempt(t.Context(), layer, "damaged")
+		got, err := s.CountAttempt(t.Context(), layer, "", "damaged")
 		if err != nil || got.Count != want {
 			t.Fatalf("CountAttempt = %+v, %v; want %d", got, err, want)
 		}
+	}
+	got, err := s.CountAttempt(t.Context(), layer, plimsoll.AnalyzerPackages, "os/dpkg: crashed")
+	if err != nil || got.Count != 3 || got.Analyzers[plimsoll.AnalyzerPackages] != (plimsoll.AnalyzerAttempt{Count: 1, Reason: "os/dpkg: crashed"}) {
+		t.Fatalf("CountAttempt of an analyser = %+v, %v", got, err)
 	}
 	if err := s.ClearAttempts(t.Context(), layer); err != nil {
 		t.Fatal(err)
@@ -147,5 +167,26 @@ func TestPresence(t *testing.T) {
 	}
 	if n := len(p.young) + len(p.old); n > 2*maxPresent {
 		t.Errorf("%d entries, want at most %d", n, 2*maxPresent)
+	}
+}
+
+// TestFingerprintKeyIsOne: workers that start at once agree on one key.
+func TestFingerprintKeyIsOne(t *testing.T) {
+	s := open(t)
+	keys := make(chan string, 8)
+	for range cap(keys) {
+		go func() {
+			k, err := FingerprintKey(t.Context(), s.blobs)
+			if err != nil {
+				t.Error(err)
+			}
+			keys <- string(k)
+		}()
+	}
+	first := <-keys
+	for range cap(keys) - 1 {
+		if k := <-keys; k != first || len(k) != keyBytes {
+			t.Fatalf("two keys of %d and %d bytes", len(first), len(k))
+		}
 	}
 }

@@ -51,6 +51,12 @@ document.addEventListener("keydown", (e) => {
     case "Enter":
       row?.querySelector("a.row")?.click();
       break;
+    case "e":
+      row?.querySelector("a.why")?.click();
+      break;
+    case "Escape":
+      document.querySelector(".drawer a.close")?.click();
+      break;
     case "c":
       if (row) copy(row.querySelector("a.row")?.textContent ?? "", row);
       break;

@@ -1,0 +1,134 @@
+package history
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// Finding is one flaw in one package of one repository over time, whatever digests its tags named.
+type Finding struct {
+	Registry   string            `json:"registry"`
+	Repository string            `json:"repository"`
+	Package    string            `json:"package"`
+	ID         string            `json:"id"`
+	Aliases    []string          `json:"aliases,omitempty"` // other names it has or had, sorted
+	Severity   plimsoll.Severity `json:"severity"`          // as last seen
+	Spans      []Span            `json:"spans"`             // oldest first, apart from each other
+	// Stands are the images that hold it, sorted; none when it is closed. An image that cannot be read stays among them.
+	Stands []Stand `json:"stands,omitempty"`
+}
+
+// Span is one time from when a finding was first seen to when it was proved to be gone.
+type Span struct {
+	First  time.Time `json:"first"`
+	Closed *Closure  `json:"closed,omitempty"` // nil while it is open
+}
+
+// Stand is one image that holds a finding.
+type Stand struct {
+	Tag      string          `json:"tag"`
+	Platform string          `json:"platform"`
+	Digest   plimsoll.Digest `json:"digest"`
+	Recipe   plimsoll.Recipe `json:"recipe"` // by which it was read
+}
+
+func compareStands(a, b Stand) int {
+	if c := strings.Compare(a.Tag, b.Tag); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Platform, b.Platform)
+}
+
+// Proof is how a finding was seen to be gone.
+type Proof string
+
+// The proofs, the strongest first. A finding whose images cannot be read is not gone.
+const (
+	ProofFixed    Proof = "fixed"              // the tag names a digest that was read whole and does not hold it
+	ProofAdvisory Proof = "advisory withdrawn" // the advisory data no longer says that the same image has it
+	ProofReading  Proof = "read anew"          // the same image, read by another recipe, does not hold it
+	ProofTagGone  Proof = "tag gone"           // no tag names an image that held it: by two complete listings or the registry's word
+)
+
+var proofs = []Proof{ProofFixed, ProofAdvisory, ProofReading, ProofTagGone}
+
+// Closure is when and how a finding went away.
+type Closure struct {
+	Time  time.Time `json:"time"`
+	Proof Proof     `json:"proof"`
+	Tag   string    `json:"tag"` // of the image that proves it
+	// Digest and Recipe name the inventory that proves it (inventories/<recipe>/…); empty for a tag that is gone.
+	Digest     plimsoll.Digest `json:"digest,omitempty"`
+	Recipe     plimsoll.Recipe `json:"recipe,omitempty"`
+	Generation string          `json:"generation,omitempty"` // of the advisories that it was looked at by
+}
+
+// Open reports whether the finding stands.
+func (f *Finding) Open() bool { return len(f.Spans) > 0 && f.last().Closed == nil }
+
+func (f *Finding) last() *Span { return &f.Spans[len(f.Spans)-1] }
+
+// FirstAt is when its clock began, as it was known at a moment; false when it was not seen yet.
+func (f *Finding) FirstAt(at time.Time) (time.Time, bool) {
+	for _, s := range slices.Backward(f.Spans) {
+		if !s.First.After(at) {
+			return s.First, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// open notes that the finding stands from a moment on. Its clock goes on where it only was out of sight: where its tag had
+// gone. Where it was proved to be gone, another span begins.
+func (f *Finding) open(at time.Time) {
+	switch {
+	case len(f.Spans) > 0 && f.last().Closed == nil:
+	case len(f.Spans) > 0 && f.last().Closed.Proof == ProofTagGone:
+		f.last().Closed = nil
+	default:
+		f.Spans = append(f.Spans, Span{First: at})
+	}
+}
+
+// named reports whether it is known under one of some names.
+func (f *Finding) named(names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return n == f.ID || slices.Contains(f.Aliases, n) })
+}
+
+// rename takes the names that a flaw has now; those it had stay known.
+func (f *Finding) rename(x *plimsoll.Finding) {
+	if f.ID == x.ID && len(f.Aliases) == len(x.Aliases) && slices.Equal(f.Aliases, x.Aliases) {
+		return
+	}
+	all := append(slices.Clone(f.Aliases), x.Aliases...)
+	if f.ID != "" {
+		all = append(all, f.ID)
+	}
+	f.ID = x.ID
+	slices.Sort(all)
+	all = slices.DeleteFunc(slices.Compact(all), func(n string) bool { return n == f.ID })
+	f.Aliases = all[:min(len(all), maxAliases)]
+}
+
+// maxAliases bounds the names of one finding: a flaw has a handful; a record may claim thousands.
+const maxAliases = 100
+
+// absorb takes over the spans of the same flaw under another name: its clock began with the first of both.
+func (f *Finding) absorb(o *Finding) {
+	if o.Spans[0].First.Before(f.Spans[0].First) {
+		f.Spans[0].First = o.Spans[0].First
+	}
+	names := append(slices.Clone(f.Aliases), append(o.Aliases, o.ID)...)
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == f.ID })
+	f.Aliases = names[:min(len(names), maxAliases)]
+	f.Stands = append(f.Stands, o.Stands...)
+	slices.SortFunc(f.Stands, compareStands)
+	f.Stands = slices.CompactFunc(f.Stands, func(a, b Stand) bool { return compareStands(a, b) == 0 })
+	if o.Open() {
+		f.open(o.last().First)
+	}
+}

@@ -1,0 +1,72 @@
+package posture
+
+import (
+	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
+)
+
+// nameIndex finds packages by the names under which records may know them.
+type nameIndex struct {
+	numbers map[advisory.Name][]int32
+	n       int // packages that are in it
+}
+
+func newNameIndex() *nameIndex { return &nameIndex{numbers: map[advisory.Name][]int32{}} }
+
+// learn takes in the packages that came since the last time.
+func (x *nameIndex) learn(all []plimsoll.Package) {
+	for ; x.n < len(all); x.n++ {
+		for _, k := range match.Names(all[x.n]) {
+			x.numbers[k] = append(x.numbers[k], int32(x.n))
+		}
+	}
+}
+
+// replace puts another matcher in force. Only the packages that the difference can touch are matched again, and only the
+// images that hold one of which something else is said now are judged again.
+func (e *Engine) replace(m *match.Matcher) {
+	s := e.state
+	var numbers []int32
+	if old := e.matcher.Index(); old.Generation().ID != "" {
+		s.names.learn(s.known.packages[:s.findings.by.len()])
+		for _, k := range e.do.names(old, m.Index()) {
+			numbers = append(numbers, s.names.numbers[k]...)
+		}
+	} else {
+		for i := range s.findings.by.len() {
+			numbers = append(numbers, int32(i))
+		}
+	}
+	e.matcher = m
+	lists := map[*layerList]bool{}
+	changed := map[int32]*found{}
+	for i, r := range matchAll(m, s.known.packages, numbers) {
+		if f := s.numbered.number(r); !f.same(s.findings.by.at(numbers[i])) {
+			changed[numbers[i]] = f
+			for _, l := range s.shelf.holding(numbers[i]) {
+				lists[l] = true
+			}
+		}
+	}
+	for _, t := range s.dirty {
+		s.withdraw(t)
+	}
+	for l := range lists {
+		for im := range l.members.all() {
+			if im.opinion == nil {
+				continue // met in another list
+			}
+			s.doubt(im)
+			for _, t := range im.slot.users {
+				s.withdraw(t)
+			}
+		}
+	}
+	for n, f := range changed {
+		s.findings.by.set(n, f)
+	}
+	for l := range lists {
+		s.mark(l)
+	}
+}

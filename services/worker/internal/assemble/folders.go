@@ -1,0 +1,112 @@
+package assemble
+
+import (
+	"strings"
+
+	"github.com/plimsoll/plimsoll"
+)
+
+// folders finds what the paths of package databases lead to. It follows symlinks as resolve does, but knows each folder and each
+// link after the first time: databases name a hundred thousand paths, and a hostile one may lead each through many links.
+type folders struct {
+	root  *spot
+	known map[string]*spot // by path as written; nil: there is no such folder
+	links map[linkAt]led
+	steps int // names looked up so far
+	over  bool
+}
+
+// maxSteps bounds the names looked up for one image; the largest image met needs about 100,000.
+const maxSteps = 50_000_000
+
+// spot is a folder and the one above it, which ".." needs.
+type spot struct {
+	n  *node
+	up *spot
+}
+
+// linkAt is a symlink in a folder. A hard link gives it a second place, from which it may lead elsewhere.
+type linkAt struct{ link, dir *node }
+
+// led is where a symlink leads, and how many links were followed.
+type led struct {
+	to    *spot
+	links int
+}
+
+func newFolders(root *node) *folders {
+	return &folders{root: &spot{n: root}, known: map[string]*spot{}, links: map[linkAt]led{}}
+}
+
+// file is the number of the file at path, 0 when there is none, or only a symlink.
+func (f *folders) file(path string) int {
+	dir, base := split(path)
+	at, ok := f.known[dir]
+	if !ok {
+		at, _ = f.walk(f.root, dir, 0)
+		f.known[dir] = at
+	}
+	if at == nil {
+		return 0
+	}
+	if n := at.n.kids[base]; n != nil && n.kind != plimsoll.EntrySymlink {
+		return n.file
+	}
+	return 0
+}
+
+// walk goes down from a folder; nil when the path leads to no folder, or over more than maxLinks links. nested is how many links
+// are being followed already.
+func (f *folders) walk(from *spot, path string, nested int) (at *spot, links int) {
+	at = from
+	for name := range strings.SplitSeq(path, "/") {
+		if f.steps++; f.steps > maxSteps {
+			f.over = true
+			return nil, 0
+		}
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			if at.up != nil {
+				at = at.up
+			}
+			continue
+		}
+		n := at.n.child(name)
+		switch {
+		case n.isDir():
+			at = &spot{n, at}
+			continue
+		case n == nil || n.kind != plimsoll.EntrySymlink:
+			return nil, 0
+		}
+		next := f.follow(at, n, nested+1)
+		if links += next.links; next.to == nil || links > maxLinks {
+			return nil, 0
+		}
+		at = next.to
+	}
+	return at, links
+}
+
+// follow tells where a symlink leads.
+func (f *folders) follow(dir *spot, n *node, nested int) led {
+	key := linkAt{n, dir.n}
+	if l, ok := f.links[key]; ok {
+		return l
+	}
+	if nested > maxLinks {
+		return led{} // a loop, or too deep from here: shorter ways may still come to it
+	}
+	from := dir
+	if strings.HasPrefix(n.link, "/") {
+		from = f.root
+	}
+	to, links := f.walk(from, n.link, nested)
+	l := led{to, links + 1}
+	if to != nil || nested == 1 {
+		f.links[key] = l
+	}
+	return l
+}
