@@ -24,24 +24,16 @@ type Advisory struct {
 // Advisories is the list of advisories that affect an image of the filter, worst first.
 func Advisories(v *posture.View, f Filter) Ordered[Advisory] {
 	all := map[string]*Advisory{}
-	by := groupBy(v, func(x *plimsoll.Finding, _ posture.Spot) *Advisory {
+	counts := reach(f.selects(v), func(x *plimsoll.Finding, _ posture.Spot) *Advisory {
 		if all[x.ID] == nil {
 			all[x.ID] = &Advisory{ID: x.ID, Severity: x.Severity, Aliases: []string{}, Packages: []string{}}
 		}
 		all[x.ID].learn(x)
 		return all[x.ID]
 	})
-	for r, found := range f.match(v) {
-		for x, at := range found {
-			a, first := by.of(r, x, at)
-			a.Places++
-			if first {
-				a.Images++
-			}
-		}
-	}
 	out := make([]Advisory, 0, len(all))
-	for _, a := range all {
+	for a, n := range counts {
+		a.Images, a.Places = n.Rows, n.Places
 		slices.Sort(a.Aliases)
 		slices.Sort(a.Packages)
 		a.Unique = len(a.Packages)

@@ -144,78 +144,55 @@ func (f Filter) Empty() bool {
 
 // Rows are the rows of v that the filter wants, in v's order. Conditions on findings hold for a row when one finding meets
 // all of them.
-func (f Filter) Rows(v *posture.View) []*posture.Row {
-	var out []*posture.Row
-	for r := range f.match(v) {
-		out = append(out, r)
+func (f Filter) Rows(v *posture.View) []*posture.Row { return f.selects(v).rows }
+
+// selects finds what the filter selects of a view.
+func (f Filter) selects(v *posture.View) *selection {
+	var s selection
+	finding, layers := f.finding(), f.layers()
+	s.having, s.narrow = v.Having(finding, layers), f.narrows(v)
+	row, stands, some := f.row(), f.stands(v), finding != nil || layers != nil
+	for _, r := range v.Rows() {
+		if !row(r) || stands != nil && !stands(r) || some && !s.having.In(r) {
+			continue
+		}
+		if s.narrow != nil && empty(s.found(r)) {
+			continue
+		}
+		s.rows = append(s.rows, r)
 	}
-	return out
+	return &s
 }
 
-// conditions are a filter's, compiled for a view, but for those on a finding itself (see [Filter.finding]).
-type conditions struct {
-	row    func(*posture.Row) bool
-	narrow func(*posture.Row, findings) findings // which of a row's findings: how long they stand, and where; nil: all
-}
-
-func (f Filter) conditions(v *posture.View) conditions {
-	row, stands := f.row(), f.stands(v)
-	c := conditions{row: func(r *posture.Row) bool { return row(r) && (stands == nil || stands(r)) }}
-	timed, inLink, layers := f.timed(v), f.within(v), f.values["layer"]
-	if timed == nil && inLink == nil && layers == nil {
-		return c
+// narrows compiles the conditions on findings that hold in one row and not in another; nil when there are none.
+func (f Filter) narrows(v *posture.View) func(*posture.Row, findings) findings {
+	timed, inLink := f.timed(v), f.within(v)
+	if timed == nil && inLink == nil {
+		return nil
 	}
-	c.narrow = func(r *posture.Row, found findings) findings {
+	return func(r *posture.Row, found findings) findings {
 		if timed != nil {
 			found = timed(r, found)
 		}
 		if inLink != nil {
 			found = only(found, inLink(r))
 		}
-		if layers != nil {
-			found = within(found, layers)
-		}
 		return found
 	}
-	return c
 }
 
-// match gives the rows that the filter wants, and for each those of its findings that it wants, one by one.
-func (f Filter) match(v *posture.View) iter.Seq2[*posture.Row, findings] {
-	c := f.conditions(v)
-	wanted, each := c.row, v.Each
-	if finding := f.finding(); finding != nil {
-		having := v.Having(finding)
-		each = having.Each
-		wanted = func(r *posture.Row) bool { return c.row(r) && having.In(r) }
+// layers is the condition on the layer where a finding stands; nil when there is none.
+func (f Filter) layers() func(int) bool {
+	values := f.values["layer"]
+	if values == nil {
+		return nil
 	}
-	return func(yield func(*posture.Row, findings) bool) {
-		for _, r := range v.Rows() {
-			if !wanted(r) {
-				continue
-			}
-			found := each(r)
-			if c.narrow != nil {
-				if found = c.narrow(r, found); empty(found) {
-					continue
-				}
-			}
-			if !yield(r, found) {
-				return
-			}
-		}
+	wanted := map[int]bool{}
+	for _, text := range values {
+		n, _ := strconv.Atoi(text) // Parse has looked at it
+		wanted[n] = true
 	}
-}
-
-// within are the findings that stand in some layers.
-func within(all findings, layers []string) findings {
-	return func(yield func(*plimsoll.Finding, posture.Spot) bool) {
-		for x, at := range all {
-			if slices.Contains(layers, strconv.Itoa(at.Layer)) && !yield(x, at) {
-				return
-			}
-		}
-	}
+	return func(n int) bool { return wanted[n] }
 }
 
 func empty(all findings) bool {

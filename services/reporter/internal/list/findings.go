@@ -39,7 +39,7 @@ type Unique struct {
 // Uniques is the list of findings, one row an advisory and package.
 func Uniques(v *posture.View, f Filter) Ordered[Unique] {
 	all := map[pair]*Unique{}
-	by := groupBy(v, func(x *plimsoll.Finding, _ posture.Spot) *Unique {
+	counts := reach(f.selects(v), func(x *plimsoll.Finding, _ posture.Spot) *Unique {
 		k := pair{x.ID, x.Package}
 		if all[k] == nil {
 			all[k] = &Unique{ID: x.ID, Package: x.Package, Severity: x.Severity, Ecosystems: []string{}, Fixed: []string{}}
@@ -47,17 +47,9 @@ func Uniques(v *posture.View, f Filter) Ordered[Unique] {
 		all[k].learn(x)
 		return all[k]
 	})
-	for r, found := range f.match(v) {
-		for x, at := range found {
-			u, first := by.of(r, x, at)
-			u.Places++
-			if first {
-				u.Images++
-			}
-		}
-	}
 	out := make([]Unique, 0, len(all))
-	for _, u := range all {
+	for u, n := range counts {
+		u.Images, u.Places = n.Rows, n.Places
 		slices.Sort(u.Ecosystems)
 		slices.Sort(u.Fixed)
 		out = append(out, *u)

@@ -25,25 +25,25 @@ type Fix struct {
 // every finding counted.
 func Fixes(v *posture.View, f Filter, n int) []Fix {
 	type key struct{ pkg, eco string }
-	all := map[key]*Fix{}
-	by := groupBy(v, func(x *plimsoll.Finding, at posture.Spot) *Fix {
+	all, found := map[key]*Fix{}, map[*plimsoll.Finding]key{}
+	fixable := f.With("fixable", "yes").selects(v)
+	images := reach(fixable, func(x *plimsoll.Finding, at posture.Spot) key {
 		k := key{x.Package, x.Ecosystem}
 		if all[k] == nil {
 			all[k] = &Fix{Package: x.Package, Ecosystem: x.Ecosystem, Version: x.Version, Path: at.Path}
 		}
-		return all[k]
+		found[x] = k
+		return k
 	})
-	for r, found := range f.With("fixable", "yes").match(v) {
-		for x, at := range found {
-			fix, first := by.of(r, x, at)
-			fix.add(x)
-			if first {
-				fix.Images++
-			}
-		}
+	for x, n := range reach(fixable, func(x *plimsoll.Finding, _ posture.Spot) *plimsoll.Finding { return x }) {
+		all[found[x]].add(x, n.Places)
+	}
+	for k, n := range images {
+		all[k].Images = n.Rows
 	}
 	out := make([]Fix, 0, len(all))
 	for _, x := range all {
+		slices.Sort(x.To)
 		x.To = highest(x.Ecosystem, x.To)
 		out = append(out, *x)
 	}
@@ -53,13 +53,14 @@ func Fixes(v *posture.View, f Filter, n int) []Fix {
 	return o.Rows[:min(n, len(o.Rows))]
 }
 
-func (u *Fix) add(x *plimsoll.Finding) {
-	u.Findings++
+// add takes in a distinct finding that stands in some places.
+func (u *Fix) add(x *plimsoll.Finding, places int) {
+	u.Findings += places
 	switch x.Severity {
 	case plimsoll.SeverityCritical:
-		u.Critical++
+		u.Critical += places
 	case plimsoll.SeverityHigh:
-		u.High++
+		u.High += places
 	}
 	if x.Version != u.Version {
 		u.Version = ""

@@ -5,37 +5,70 @@ import (
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
 
-// grouping finds the group of each finding. Images share their findings, so the group of one is looked for once and then
-// known by its number: a list over all images costs one step a place.
-type grouping[G any] struct {
-	find  func(*plimsoll.Finding, posture.Spot) *G
-	known []*group[G] // by number of the finding
-	own   map[*G]*group[G]
+// selection is what a filter selects of a view: rows, and findings of them. Most filters ask the same of all rows' findings;
+// narrow is what one asks of a row's findings besides: how long they stand, or in which link.
+type selection struct {
+	rows   []*posture.Row
+	having *posture.Having
+	narrow func(*posture.Row, findings) findings // nil: nothing
 }
 
-// group is one group and the row that it was last met in.
-type group[G any] struct {
-	of   *G
-	last *posture.Row
-}
-
-// groupBy groups the findings of a view.
-func groupBy[G any](v *posture.View, find func(*plimsoll.Finding, posture.Spot) *G) *grouping[G] {
-	return &grouping[G]{find: find, known: make([]*group[G], v.Distinct()), own: map[*G]*group[G]{}}
-}
-
-// of is the group of a finding, and whether it is the first of that group in this row. Rows come one after the other.
-func (g *grouping[G]) of(r *posture.Row, x *plimsoll.Finding, at posture.Spot) (of *G, first bool) {
-	k := g.known[at.Number]
-	if k == nil {
-		of := g.find(x, at)
-		if k = g.own[of]; k == nil {
-			k = &group[G]{of: of}
-			g.own[of] = k
-		}
-		g.known[at.Number] = k
+// found are the selected findings of a row.
+func (s *selection) found(r *posture.Row) findings {
+	found := findings(s.having.Each(r))
+	if s.narrow != nil {
+		found = s.narrow(r, found)
 	}
-	first = k.last != r
-	k.last = r
-	return k.of, first
+	return found
+}
+
+// reach groups the selected findings of all rows, and says how far each group reaches. The group of a distinct finding is
+// looked for once, with one of its spots.
+func reach[G comparable](s *selection, find func(*plimsoll.Finding, posture.Spot) G) map[G]posture.Reach {
+	numbers := map[G]int{}
+	var groups []G
+	number := func(x *plimsoll.Finding, at posture.Spot) int {
+		g := find(x, at)
+		n, ok := numbers[g]
+		if !ok {
+			n = len(groups)
+			numbers[g], groups = n, append(groups, g)
+		}
+		return n
+	}
+	var counts []posture.Reach
+	if s.narrow == nil {
+		counts = s.having.Count(s.rows, number)
+	} else {
+		counts = s.count(number)
+	}
+	out := make(map[G]posture.Reach, len(groups))
+	for i, g := range groups {
+		out[g] = counts[i]
+	}
+	return out
+}
+
+// count is [posture.Having.Count] for findings that are selected row by row.
+func (s *selection) count(number func(*plimsoll.Finding, posture.Spot) int) (counts []posture.Reach) {
+	groups := map[int]int{} // by number of the finding
+	var last []*posture.Row // that had the group
+	for _, r := range s.rows {
+		for x, at := range s.found(r) {
+			g, ok := groups[at.Number]
+			if !ok {
+				g = number(x, at)
+				groups[at.Number] = g
+			}
+			for g >= len(counts) {
+				counts, last = append(counts, posture.Reach{}), append(last, nil)
+			}
+			counts[g].Places++
+			if last[g] != r {
+				last[g] = r
+				counts[g].Rows++
+			}
+		}
+	}
+	return counts
 }

@@ -49,7 +49,7 @@ func (l ImageList) Page(cursor string, n int) (Page[*posture.Row], error) {
 	if err != nil {
 		return Page[*posture.Row]{}, err
 	}
-	next := newPicked(n+1, func(a, b rowKey) int { return compareKeys(a, b) })
+	next := newPicked(n+1, compareKeys)
 	for _, r := range l.rows {
 		k := keyOf(r, l.sort)
 		if cursor != "" && compareKeys(k, after) <= 0 {
@@ -70,26 +70,20 @@ func (l ImageList) Page(cursor string, n int) (Page[*posture.Row], error) {
 
 // rowKey is what an image is sorted by: three numbers, ascending, then what people call it.
 type rowKey struct {
-	first, second, third                int
-	registry, repository, tag, platform string
-	digest                              string
-	row                                 *posture.Row
+	first, second, third int
+	row                  *posture.Row
 }
 
 func keyOf(r *posture.Row, sort string) rowKey {
-	k := rowKey{
-		registry: r.Reference.Registry, repository: r.Reference.Repository, tag: r.Reference.Tag, platform: r.Platform.String(),
-		digest: string(r.Digest), row: r,
-	}
-	c, h := -r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]
+	k := rowKey{row: r}
 	switch sort {
 	case "name":
 	case "pushed":
 		k.first = -int(r.Moved.Unix() / 60)
 	case "critical":
-		k.first, k.second = c, h
+		k.first, k.second = -r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]
 	case "high":
-		k.first, k.second = h, c
+		k.first, k.second = -r.Counts[plimsoll.SeverityHigh], -r.Counts[plimsoll.SeverityCritical]
 	case "fixable":
 		k.first = -r.Fixable
 	case "secrets":
@@ -97,7 +91,8 @@ func keyOf(r *posture.Row, sort string) rowKey {
 	case "coverage":
 		k.first = -r.Coverage.State.Rank()
 	default:
-		k.first, k.second, k.third = verdictRank(r.Verdict.State), c, h
+		k.first = verdictRank(r.Verdict.State)
+		k.second, k.third = -r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]
 	}
 	return k
 }
@@ -111,21 +106,15 @@ func compareKeys(a, b rowKey) int {
 		return cmp.Compare(a.second, b.second)
 	case a.third != b.third:
 		return cmp.Compare(a.third, b.third)
-	case a.registry != b.registry:
-		return strings.Compare(a.registry, b.registry)
-	case a.repository != b.repository:
-		return strings.Compare(a.repository, b.repository)
-	case a.tag != b.tag:
-		return strings.Compare(a.tag, b.tag)
-	case a.platform != b.platform:
-		return strings.Compare(a.platform, b.platform)
 	}
-	return strings.Compare(a.digest, b.digest)
+	return posture.CompareReferences(a.row, b.row)
 }
 
 // cursor is the key as an opaque text.
 func (k rowKey) cursor() string {
-	return encodeCursor(strconv.Itoa(k.first), strconv.Itoa(k.second), strconv.Itoa(k.third), k.registry, k.repository, k.tag, k.platform, k.digest)
+	r := k.row
+	return encodeCursor(strconv.Itoa(k.first), strconv.Itoa(k.second), strconv.Itoa(k.third),
+		r.Reference.Registry, r.Reference.Repository, r.Reference.Tag, r.Platform.String(), string(r.Digest))
 }
 
 func parseRowKey(cursor string) (k rowKey, err error) {
@@ -143,8 +132,18 @@ func parseRowKey(cursor string) (k rowKey, err error) {
 		}
 	}
 	k.first, k.second, k.third = numbers[0], numbers[1], numbers[2]
-	k.registry, k.repository, k.tag, k.platform, k.digest = parts[3], parts[4], parts[5], parts[6], parts[7]
+	k.row = &posture.Row{
+		Reference: plimsoll.Reference{Registry: parts[3], Repository: parts[4], Tag: parts[5]},
+		Platform:  platformOf(parts[6]), Digest: plimsoll.Digest(parts[7]),
+	}
 	return k, nil
+}
+
+// platformOf is the platform that is written so.
+func platformOf(text string) (p plimsoll.Platform) {
+	p.OS, text, _ = strings.Cut(text, "/")
+	p.Architecture, p.Variant, _ = strings.Cut(text, "/")
+	return p
 }
 
 // verdictRank orders verdicts: fail, unknown, warn, pass, and none at the end.
@@ -167,56 +166,30 @@ type Totals struct {
 
 // Count counts the rows of a filter and what the filter wants of their findings.
 func Count(v *posture.View, f Filter) Totals {
-	all := &Totals{}
-	by := groupBy(v, func(*plimsoll.Finding, posture.Spot) *Totals { return all })
-	images := 0
-	pairs := countTotals(by, v, f, func() { images++ })
-	all.Images, all.Unique = images, len(pairs[all])
-	return *all
+	s := f.selects(v)
+	pairs := map[pair]bool{}
+	counts := reach(s, func(x *plimsoll.Finding, _ posture.Spot) bool {
+		pairs[pair{x.ID, x.Package}] = true
+		return true
+	})
+	return Totals{Images: len(s.rows), Unique: len(pairs), Places: counts[true].Places}
 }
 
 // CountSeverities is [Count] for each severity, in one go.
 func CountSeverities(v *posture.View, f Filter) map[plimsoll.Severity]Totals {
-	all := map[plimsoll.Severity]*Totals{}
-	by := groupBy(v, func(x *plimsoll.Finding, _ posture.Spot) *Totals {
-		if all[x.Severity] == nil {
-			all[x.Severity] = &Totals{}
+	pairs := map[plimsoll.Severity]map[pair]bool{}
+	counts := reach(f.selects(v), func(x *plimsoll.Finding, _ posture.Spot) plimsoll.Severity {
+		if pairs[x.Severity] == nil {
+			pairs[x.Severity] = map[pair]bool{}
 		}
-		return all[x.Severity]
+		pairs[x.Severity][pair{x.ID, x.Package}] = true
+		return x.Severity
 	})
-	pairs := countTotals(by, v, f, func() {})
 	out := map[plimsoll.Severity]Totals{}
-	for s, n := range all {
-		n.Unique = len(pairs[n])
-		out[s] = *n
+	for s, n := range counts {
+		out[s] = Totals{Images: n.Rows, Unique: len(pairs[s]), Places: n.Places}
 	}
 	return out
-}
-
-// countTotals counts the places and images of each group of totals, and gives the pairs of advisory and package in it. Several
-// versions of a package have one pair.
-func countTotals(g *grouping[Totals], v *posture.View, f Filter, row func()) map[*Totals]map[pair]bool {
-	met := make([]bool, v.Distinct())
-	pairs := map[*Totals]map[pair]bool{}
-	for r, found := range f.match(v) {
-		row()
-		for x, at := range found {
-			n, first := g.of(r, x, at)
-			n.Places++
-			if first {
-				n.Images++
-			}
-			if met[at.Number] {
-				continue
-			}
-			met[at.Number] = true
-			if pairs[n] == nil {
-				pairs[n] = map[pair]bool{}
-			}
-			pairs[n][pair{x.ID, x.Package}] = true
-		}
-	}
-	return pairs
 }
 
 // Verdicts counts rows by verdict. What is no image at all has none and is not counted.

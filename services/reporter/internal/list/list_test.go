@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,57 @@ func TestEachConditionAgainstPlainReading(t *testing.T) {
 		}
 		if diff := cmp.Diff(plain, got); diff != "" {
 			t.Errorf("%s (-plain +filter):\n%s", text, diff)
+		}
+	}
+}
+
+// TestReachAgainstPlainCounting compares what is counted by shared layers, and what is counted row by row, with a loop over
+// each image's findings.
+func TestReachAgainstPlainCounting(t *testing.T) {
+	t.Parallel()
+	v := posturetest.New(t, 150).Engine.View()
+	for _, text := range []string{"scope=stored", "", "severity=high&scope=stored", "layer=0&scope=stored", "layer=1&layer=2&fixable=yes&scope=stored", "q=shop"} {
+		f := parse(t, text)
+		wants, layers := f.finding(), f.values["layer"]
+		plain, weights := map[string]posture.Reach{}, map[*posture.Row][3]int32{}
+		for _, r := range v.Rows() {
+			if !f.row()(r) {
+				continue
+			}
+			here := map[string]bool{}
+			for _, x := range v.Findings(r) {
+				if wants != nil && !wants(&x) || layers != nil && !slices.Contains(layers, strconv.Itoa(x.Layer)) {
+					continue
+				}
+				n := plain[x.ID]
+				n.Places++
+				if !here[x.ID] {
+					n.Rows++
+				}
+				here[x.ID], plain[x.ID] = true, n
+				if w := weights[r]; x.Fixed != "" {
+					w[2]++
+					weights[r] = w
+				}
+			}
+		}
+		s := f.selects(v)
+		byID := func(x *plimsoll.Finding, _ posture.Spot) string { return x.ID }
+		if len(plain) == 0 {
+			t.Errorf("%s: nothing to compare with", text)
+		}
+		if diff := cmp.Diff(plain, reach(s, byID)); diff != "" {
+			t.Errorf("%s: by shared layers (-plain +reach):\n%s", text, diff)
+		}
+		sum := s.weights()
+		for _, r := range s.rows {
+			if got := sum(r); got[2] != weights[r][2] {
+				t.Errorf("%s: %s has %d fixable findings, want %d", text, Name(r), got[2], weights[r][2])
+			}
+		}
+		s.narrow = func(_ *posture.Row, found findings) findings { return found }
+		if diff := cmp.Diff(plain, reach(s, byID)); diff != "" {
+			t.Errorf("%s: row by row (-plain +reach):\n%s", text, diff)
 		}
 	}
 }

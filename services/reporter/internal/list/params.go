@@ -1,6 +1,7 @@
 package list
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strconv"
@@ -116,9 +117,21 @@ func rowMoved(r *posture.Row, v string, now time.Time) bool {
 // rowText looks for text in what people call the image: its reference, platform and digests.
 func rowText(r *posture.Row, text string) bool {
 	text = strings.ToLower(text)
-	return strings.Contains(strings.ToLower(Name(r)), text) || strings.Contains(r.Platform.String(), text) ||
+	var room [320]byte // longer than most names, so that a search over a million rows makes nothing
+	return bytes.Contains(bytes.ToLower(appendName(room[:0], r)), []byte(text)) || strings.Contains(r.Platform.String(), text) ||
 		strings.HasPrefix(string(r.Digest), text) || strings.HasPrefix(r.Digest.Hex(), text) ||
 		strings.HasPrefix(string(r.Reference.Digest), text) || strings.HasPrefix(r.Reference.Digest.Hex(), text)
+}
+
+// appendName appends [Name].
+func appendName(b []byte, r *posture.Row) []byte {
+	if r.Reference.Tag == "" {
+		return append(b, Name(r)...)
+	}
+	if r.Reference.Registry != "" {
+		b = append(append(b, r.Reference.Registry...), '/')
+	}
+	return append(append(append(b, r.Reference.Repository...), ':'), r.Reference.Tag...)
 }
 
 // named reports whether id is the finding's id, an alias, or a record that matched.

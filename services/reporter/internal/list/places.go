@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -17,11 +18,12 @@ import (
 // millions, so it holds no place: it counts them by finding, and gathers those of the findings that a page or a part of an
 // export is about.
 type PlaceList struct {
-	view   *posture.View
-	filter Filter
-	runs   []run
-	total  int
-	of     []int32 // of each finding's number, its run
+	view     *posture.View
+	filter   Filter
+	selected *selection
+	runs     []run
+	total    int
+	of       []int32 // of each finding's number, its run
 }
 
 // run is the findings that nothing tells apart but where they stand.
@@ -42,26 +44,21 @@ type place struct {
 
 // Places is the list of findings of a filter.
 func Places(v *posture.View, f Filter) PlaceList {
-	l := PlaceList{view: v, filter: f, of: make([]int32, v.Distinct())}
-	counts, keys := make([]int, v.Distinct()), make([]string, v.Distinct())
-	var met []int
-	for _, found := range f.match(v) {
-		for x, at := range found {
-			if counts[at.Number] == 0 {
-				keys[at.Number] = findingKey(x)
-				met = append(met, at.Number)
-			}
-			counts[at.Number]++
-		}
-	}
-	slices.SortFunc(met, func(a, b int) int { return strings.Compare(keys[a], keys[b]) })
+	l := PlaceList{view: v, filter: f, selected: f.selects(v), of: make([]int32, v.Distinct())}
+	keys := make([]string, v.Distinct())
+	counts := reach(l.selected, func(x *plimsoll.Finding, at posture.Spot) int {
+		keys[at.Number] = findingKey(x)
+		return at.Number
+	})
+	met := slices.Collect(maps.Keys(counts))
+	slices.SortFunc(met, func(a, b int) int { return cmp.Or(strings.Compare(keys[a], keys[b]), a-b) })
 	for _, n := range met {
 		if last := len(l.runs) - 1; last < 0 || l.runs[last].key != keys[n] {
 			l.runs = append(l.runs, run{key: keys[n], before: l.total})
 		}
 		last := len(l.runs) - 1
-		l.runs[last].places += counts[n]
-		l.total += counts[n]
+		l.runs[last].places += counts[n].Places
+		l.total += counts[n].Places
 		l.of[n] = int32(last) + 1
 	}
 	return l
@@ -77,18 +74,16 @@ func (l PlaceList) Len() int { return l.total }
 // gather gives the places of the runs from first to before end, in no order.
 func (l PlaceList) gather(first, end int) iter.Seq[place] {
 	return func(yield func(place) bool) {
-		having := l.view.HavingNumbers(func(n int) bool { return int(l.of[n]) > first && int(l.of[n]) <= end })
-		c := l.filter.conditions(l.view)
-		for _, r := range l.view.Rows() {
-			if !c.row(r) || !having.In(r) {
+		if first >= end {
+			return
+		}
+		part := selection{having: l.selected.having.Numbers(func(n int) bool { return int(l.of[n]) > first && int(l.of[n]) <= end }), narrow: l.selected.narrow}
+		for _, r := range l.selected.rows {
+			if !part.having.In(r) {
 				continue
 			}
-			found := findings(having.Each(r))
-			if c.narrow != nil {
-				found = c.narrow(r, found)
-			}
 			var who rowKey
-			for x, at := range found {
+			for x, at := range part.found(r) {
 				if who.row == nil {
 					who = keyOf(r, "name")
 				}

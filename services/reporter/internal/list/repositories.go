@@ -1,7 +1,6 @@
 package list
 
 import (
-	"iter"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -29,12 +28,14 @@ type Repository struct {
 func Repositories(v *posture.View, f Filter) Ordered[Repository] {
 	type key struct{ registry, repository string }
 	all := map[key]*Repository{}
-	for r, found := range f.match(v) {
+	selected := f.selects(v)
+	sum := selected.weights()
+	for _, r := range selected.rows {
 		k := key{r.Reference.Registry, r.Reference.Repository}
 		if all[k] == nil {
 			all[k] = &Repository{Registry: k.registry, Repository: k.repository, Verdict: r.Verdict.State, Coverage: r.Coverage.State}
 		}
-		all[k].add(r, found)
+		all[k].add(r, sum(r))
 	}
 	out := make([]Repository, 0, len(all))
 	for _, x := range all {
@@ -45,20 +46,38 @@ func Repositories(v *posture.View, f Filter) Ordered[Repository] {
 	})
 }
 
-// add counts a row, and of its findings those that the filter wants.
-func (x *Repository) add(r *posture.Row, found iter.Seq2[*plimsoll.Finding, posture.Spot]) {
-	x.Images++
-	for f := range found {
-		switch f.Severity {
+// weights gives for each row how many of its selected findings are critical, high, and fixable.
+func (s *selection) weights() func(*posture.Row) [3]int32 {
+	weigh := func(x *plimsoll.Finding) (w [3]int32) {
+		switch x.Severity {
 		case plimsoll.SeverityCritical:
-			x.Critical++
+			w[0] = 1
 		case plimsoll.SeverityHigh:
-			x.High++
+			w[1] = 1
 		}
-		if f.Fixed != "" {
-			x.Fixable++
+		if x.Fixed != "" {
+			w[2] = 1
 		}
+		return w
 	}
+	if s.narrow == nil {
+		return s.having.Sum(weigh)
+	}
+	return func(r *posture.Row) (sum [3]int32) {
+		for x := range s.found(r) {
+			w := weigh(x)
+			for i := range sum {
+				sum[i] += w[i]
+			}
+		}
+		return sum
+	}
+}
+
+// add counts a row, and of its findings the critical, high, and fixable ones.
+func (x *Repository) add(r *posture.Row, found [3]int32) {
+	x.Images++
+	x.Critical, x.High, x.Fixable = x.Critical+int(found[0]), x.High+int(found[1]), x.Fixable+int(found[2])
 	if r.Coverage.Short() {
 		x.Short++
 	}

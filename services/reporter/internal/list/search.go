@@ -68,24 +68,16 @@ func searchPackages(v *posture.View, scope Filter, text string) []PackageHit {
 	scope.also = func(x *plimsoll.Finding) bool {
 		return strings.Contains(strings.ToLower(x.Package), lower) || strings.HasPrefix(strings.ToLower(x.PURL), lower)
 	}
-	by := groupBy(v, func(x *plimsoll.Finding, _ posture.Spot) *PackageHit {
+	counts := reach(scope.selects(v), func(x *plimsoll.Finding, _ posture.Spot) *PackageHit {
 		k := key{x.Package, x.Ecosystem}
 		if all[k] == nil {
 			all[k] = &PackageHit{Package: x.Package, Ecosystem: x.Ecosystem}
 		}
 		return all[k]
 	})
-	for r, found := range scope.match(v) {
-		for x, at := range found {
-			hit, first := by.of(r, x, at)
-			hit.Findings++
-			if first {
-				hit.Images++
-			}
-		}
-	}
 	hits := make([]PackageHit, 0, len(all))
-	for _, h := range all {
+	for h, n := range counts {
+		h.Findings, h.Images = n.Places, n.Rows
 		hits = append(hits, *h)
 	}
 	o := order(hits, func(h PackageHit) string { return down(h.Images) + h.Package + "\x00" + h.Ecosystem })

@@ -71,11 +71,11 @@ func (v *View) lookup(id string) (Advised, bool) {
 	} else {
 		out.Aliases, out.Records = v.matcher.Aliases(flaws[0]), v.matcher.Records(flaws[0])
 	}
+	if len(out.Records) == 0 && !slices.ContainsFunc(flaws, func(flaw string) bool { return v.advised[flaw] != nil }) {
+		return Advised{}, false
+	}
 	v.gather(&out, flaws, only)
 	if len(out.Places) == 0 {
-		if len(out.Records) == 0 {
-			return Advised{}, false
-		}
 		out.Severity, out.Score = v.matcher.Rate(flaws[0])
 	}
 	return out, true
@@ -134,40 +134,24 @@ func (v *View) placesOf(out *Advised, r *Row, wanted map[int32]bool, flaws []str
 	}
 }
 
-// holding answers whether a row holds a package with findings that is wanted. Each layer's list is looked at once, however
-// many rows share it.
+// holding answers whether a row holds a package with findings that is wanted. Each stack is looked at once, however many rows
+// share it.
 func (v *View) holding(wanted func(pkg int32) bool) func(*Row) bool {
-	const unasked, no, yes = 0, 1, 2
-	answers := make([]uint8, v.lists)
-	return func(r *Row) bool {
-		if r.image == nil {
-			return false
-		}
-		for _, x := range r.image.segments {
-			answer := &answers[x.list.number]
-			if *answer == unasked {
-				*answer = no
-				for _, at := range v.found.hits.at(x.list.number) {
-					if wanted(x.list.places[at].pkg) {
-						*answer = yes
-						break
-					}
-				}
-			}
-			if *answer == no {
-				continue
-			}
-			if len(x.removed) == 0 {
-				return true
-			}
-			for at := range x.spots(v.found.hits.at(x.list.number)) {
-				if wanted(at.pkg) {
-					return true
-				}
-			}
-		}
-		return false
+	in := make([]bool, v.stacks.len())
+	for i := 1; i < len(in); i++ {
+		x := v.stacks.at(int32(i))
+		in[i] = in[x.below] || x.segment.list != nil && v.holdingIn(x.segment, wanted)
 	}
+	return func(r *Row) bool { return r.image != nil && in[r.image.stack] }
+}
+
+func (v *View) holdingIn(x segment, wanted func(pkg int32) bool) bool {
+	for at := range x.spots(v.found.hits.at(x.list.number)) {
+		if wanted(at.pkg) {
+			return true
+		}
+	}
+	return false
 }
 
 // undecided reports whether a row that does not show a flaw may have it all the same.

@@ -2,7 +2,7 @@ package posture
 
 import (
 	"iter"
-	"sync/atomic"
+	"sync"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -19,53 +19,7 @@ type Spot struct {
 // Each gives the findings of a row one by one, in no order that means anything, without making any: the findings are shared
 // between all images that hold the same package, must not be changed, and lack Layer and Path, which the spot has. It is
 // what lists over all images count with; [View.Findings] gives copies in order.
-func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] {
-	numbers := v.numbers()
-	return func(yield func(*plimsoll.Finding, Spot) bool) {
-		if r == nil || r.image == nil {
-			return
-		}
-		for i := range r.image.segments {
-			x := &r.image.segments[i]
-			removed := x.removed
-			for _, h := range v.flat(x.list, numbers) {
-				for len(removed) > 0 && removed[0] < h.at {
-					removed = removed[1:]
-				}
-				if len(removed) > 0 && removed[0] == h.at {
-					continue
-				}
-				if !yield(h.finding, Spot{int(x.layer), v.found.texts[h.path], int(h.number)}) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// flatHit is one finding in a layer's list.
-type flatHit struct {
-	finding          *plimsoll.Finding
-	number, at, path int32 // at is the position in the list
-}
-
-// flat are the findings of a layer's list, in a row: made when first asked, because lists over all images go through them
-// once for each image that has the layer. Two that ask at once make the same.
-func (v *View) flat(l *layerList, numbers []int) []flatHit {
-	if have := v.flats[l.number].Load(); have != nil {
-		return *have
-	}
-	out := []flatHit{}
-	for _, at := range v.found.hits.at(l.number) {
-		p := l.places[at]
-		all := v.found.by.at(p.pkg).findings
-		for i := range all {
-			out = append(out, flatHit{&all[i], int32(numbers[p.pkg] + i), at, p.path})
-		}
-	}
-	v.flats[l.number].Store(&out)
-	return out
-}
+func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] { return (&Having{view: v}).Each(r) }
 
 // Distinct is how many distinct findings there are: the numbers of spots are below it.
 func (v *View) Distinct() int { return v.numbers()[v.found.by.len()] }
@@ -73,7 +27,6 @@ func (v *View) Distinct() int { return v.numbers()[v.found.by.len()] }
 // numbers are the numbers of each package's first finding, and how many there are in all; counted when first asked.
 func (v *View) numbers() []int {
 	v.numbered.Do(func() {
-		v.flats = make([]atomic.Pointer[[]flatHit], v.lists)
 		v.firsts = make([]int, v.found.by.len()+1)
 		for pkg := range v.found.by.len() {
 			v.firsts[pkg+1] = v.firsts[pkg] + len(v.found.by.at(int32(pkg)).findings)
@@ -82,49 +35,95 @@ func (v *View) numbers() []int {
 	return v.firsts
 }
 
-// Having are the findings that meet a condition. It is asked once of each distinct finding, and of each layer's list once,
-// however many rows share them.
+// Having are the findings that meet a condition; safe for concurrent readers.
 type Having struct {
-	view  *View
-	meets []bool // by number
-	holds func(*Row) bool
+	view   *View
+	meets  []bool         // by number; nil: all
+	layers func(int) bool // nil: all
+
+	once sync.Once
+	in   []bool // by stack
 }
 
-// Having finds the findings that meet a condition on the finding alone.
-func (v *View) Having(cond func(*plimsoll.Finding) bool) *Having {
+// Having finds the findings that meet a condition on the finding alone, which is asked once of each distinct one, and on the
+// index of the layer where it stands; nil is no condition.
+func (v *View) Having(cond func(*plimsoll.Finding) bool, layers func(int) bool) *Having {
+	h := &Having{view: v, layers: layers}
+	if cond == nil {
+		return h
+	}
 	numbers := v.numbers()
-	h := &Having{view: v, meets: make([]bool, v.Distinct())}
-	holds := make([]bool, v.found.by.len())
-	for pkg := range holds {
+	h.meets = make([]bool, v.Distinct())
+	for pkg := range v.found.by.len() {
 		f := v.found.by.at(int32(pkg))
 		for i := range f.findings {
-			if cond(&f.findings[i]) {
-				h.meets[numbers[pkg]+i], holds[pkg] = true, true
-			}
+			h.meets[numbers[pkg]+i] = cond(&f.findings[i])
 		}
 	}
-	h.holds = v.holding(func(pkg int32) bool { return holds[pkg] })
 	return h
 }
 
-// HavingNumbers is [View.Having] by the numbers of findings.
-func (v *View) HavingNumbers(wanted func(number int) bool) *Having {
-	n := -1 // Having asks in the order of numbers
-	return v.Having(func(*plimsoll.Finding) bool {
-		n++
-		return wanted(n)
-	})
+// Numbers narrows it to findings whose numbers are wanted.
+func (h *Having) Numbers(wanted func(number int) bool) *Having {
+	out := &Having{view: h.view, meets: make([]bool, h.view.Distinct()), layers: h.layers}
+	for n := range out.meets {
+		out.meets[n] = wanted(n) && (h.meets == nil || h.meets[n])
+	}
+	return out
 }
 
-// In reports whether a row has such a finding. It must not be called by two at once.
-func (h *Having) In(r *Row) bool { return h.holds(r) }
+// In reports whether a row has such a finding.
+func (h *Having) In(r *Row) bool {
+	if r == nil || r.image == nil {
+		return false
+	}
+	h.once.Do(h.fill)
+	return h.in[r.image.stack]
+}
+
+func (h *Having) fill() {
+	h.in = make([]bool, h.view.stacks.len())
+	for i := 1; i < len(h.in); i++ {
+		x := h.view.stacks.at(int32(i))
+		if h.in[i] = h.in[x.below]; h.in[i] {
+			continue
+		}
+		for range h.of(x.segment) {
+			h.in[i] = true
+			break
+		}
+	}
+}
 
 // Each gives those of a row, as [View.Each] does.
 func (h *Having) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] {
 	return func(yield func(*plimsoll.Finding, Spot) bool) {
-		for f, at := range h.view.Each(r) {
-			if h.meets[at.Number] && !yield(f, at) {
-				return
+		if r == nil || r.image == nil {
+			return
+		}
+		for _, x := range r.image.segments {
+			for f, at := range h.of(x) {
+				if !yield(f, at) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// of gives those of one segment.
+func (h *Having) of(x segment) iter.Seq2[*plimsoll.Finding, Spot] {
+	return func(yield func(*plimsoll.Finding, Spot) bool) {
+		if x.list == nil || h.layers != nil && !h.layers(int(x.layer)) {
+			return
+		}
+		v, numbers := h.view, h.view.numbers()
+		for p := range x.spots(v.found.hits.at(x.list.number)) {
+			first, all := numbers[p.pkg], v.found.by.at(p.pkg).findings
+			for i := range all {
+				if (h.meets == nil || h.meets[first+i]) && !yield(&all[i], Spot{int(x.layer), v.found.texts[p.path], first + i}) {
+					return
+				}
 			}
 		}
 	}

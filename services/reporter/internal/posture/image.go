@@ -40,6 +40,7 @@ type image struct {
 	layers   int
 	packages int
 	segments []segment
+	stack    int32         // of the segments, while a slot holds it
 	place    lineage.Place // where its layers stand among those of other images
 	taken    []taken       // packages that upper layers removed
 	content  plimsoll.Content

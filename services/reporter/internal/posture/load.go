@@ -136,6 +136,7 @@ func (s *state) read(x *slot) {
 // admit takes in a new image.
 func (s *state) admit(im *image) {
 	im.found.members.add(im)
+	im.stack = s.stacks.pile(im.segments)
 	for _, x := range im.segments {
 		if x.list.members.empty() {
 			s.newLists = append(s.newLists, x.list)
@@ -152,6 +153,7 @@ func (s *state) retire(im *image) {
 	im.gone, im.slot, im.opinion = true, nil, nil
 	im.found.members.drop()
 	s.shelf.release(im)
+	s.stacks.release(im.stack)
 	s.standing.fall(im)
 }
 

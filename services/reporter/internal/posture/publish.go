@@ -21,7 +21,7 @@ func (e *Engine) publish() {
 	v := &View{
 		at: s.clock, position: maps.Clone(s.positions), policy: e.cfg.Policy, matcher: e.matcher,
 		found: s.findings.share(), rows: s.rows, places: s.tally.places.share(), flawed: s.tally.rows.share(),
-		lists: s.shelf.count, cfg: &e.cfg, clock: e.cfg.Clock, book: e.book, events: s.allEvents(), faults: s.allFaults(), gaps: s.gaps(),
+		lists: s.shelf.count, stacks: s.stacks.all.share(), cfg: &e.cfg, clock: e.cfg.Clock, book: e.book, events: s.allEvents(), faults: s.allFaults(), gaps: s.gaps(),
 		lineage: s.standing.tree.Freeze(), former: s.standing.formerNames(), trials: e.trials, rebuilds: map[string][2][]Action{},
 	}
 	if e.cfg.Owners.configured() {
@@ -142,12 +142,12 @@ func compareRows(a, b *Row) int {
 	if c := b.Counts[plimsoll.SeverityHigh] - a.Counts[plimsoll.SeverityHigh]; c != 0 {
 		return c
 	}
-	return compareReferences(a, b)
+	return CompareReferences(a, b)
 }
 
-// compareReferences orders rows by reference and platform. Each step is taken only when the one before found no difference: lists
+// CompareReferences orders rows by reference and platform. Each step is taken only when the one before found no difference: lists
 // of a million rows are sorted by it.
-func compareReferences(a, b *Row) int {
+func CompareReferences(a, b *Row) int {
 	if c := strings.Compare(a.Reference.Registry, b.Reference.Registry); c != 0 {
 		return c
 	}

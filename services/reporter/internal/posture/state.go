@@ -49,6 +49,7 @@ type state struct {
 	known    *interner
 	standing *standing
 	shelf    *shelf
+	stacks   *stacks
 	sets     map[string]*foundIn
 	newLists []*layerList
 	numbered *numbered
@@ -82,7 +83,7 @@ func (e *Engine) newState() *state {
 		do:   &e.do,
 		tags: map[refKey]*tag{}, slots: map[wanted]*slot{}, any: map[*slot]bool{}, failed: map[*slot]bool{},
 		behind: map[plimsoll.Digest]map[*tag]bool{}, indexes: map[plimsoll.Digest][]plimsoll.Digest{}, stored: map[plimsoll.Recipe]bool{}, sought: map[plimsoll.Digest]bool{},
-		known: newInterner(), standing: newStanding(), shelf: newShelf(), sets: map[string]*foundIn{}, numbered: newNumbered(), names: newNameIndex(),
+		known: newInterner(), standing: newStanding(), shelf: newShelf(), stacks: newStacks(), sets: map[string]*foundIn{}, numbered: newNumbered(), names: newNameIndex(),
 		sweeps: map[string][]plimsoll.Sweep{}, compared: map[string]string{}, counted: map[string]*tagCounts{}, positions: map[string]int64{},
 		streams: map[string]bool{}, folded: map[string]bool{}, stuck: map[string]error{}, faults: map[string]string{}, events: map[string][]Event{},
 		tally: newTally(), ecosystems: map[string]plimsoll.Knowledge{}, fresh: map[string]freshness{},

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -42,9 +41,12 @@ type View struct {
 	trials     *trials
 	rebuilds   map[string][2][]Action // by the name of their rows; under trials' lock
 
+	stacks   table[stack]
+	climbing sync.Once
+	order    []int32 // of stacks, see climb
+
 	numbered sync.Once
 	firsts   []int // of each package, the number of its first finding
-	flats    []atomic.Pointer[[]flatHit]
 
 	once    sync.Once
 	advised map[string]*advised // by finding id
