@@ -71,7 +71,6 @@ func measure(ctx context.Context, n int, seed uint64) (r result, err error) {
 	}
 	b := &bench{f: f, store: store}
 	r.Images = n
-	defer pprof.StopCPUProfile()
 	steps := []struct {
 		name string
 		do   func(context.Context, *result) error
@@ -93,6 +92,7 @@ func measure(ctx context.Context, n int, seed uint64) (r result, err error) {
 			if err := pprof.StartCPUProfile(file); err != nil {
 				return r, err
 			}
+			defer pprof.StopCPUProfile()
 		}
 	}
 	r.Peak = status("VmHWM")

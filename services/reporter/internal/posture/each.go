@@ -83,14 +83,12 @@ func (h *Having) In(r *Row) bool {
 
 func (h *Having) fill() {
 	h.in = make([]bool, h.view.stacks.len())
+	var room []hit
 	for i := 1; i < len(h.in); i++ {
 		x := h.view.stacks.at(int32(i))
-		if h.in[i] = h.in[x.below]; h.in[i] {
-			continue
-		}
-		for range h.of(x.segment) {
-			h.in[i] = true
-			break
+		if h.in[i] = h.in[x.below]; !h.in[i] {
+			room = h.of(x.segment, room[:0])
+			h.in[i] = len(room) > 0
 		}
 	}
 }
@@ -101,9 +99,11 @@ func (h *Having) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] {
 		if r == nil || r.image == nil {
 			return
 		}
+		var room []hit
 		for _, x := range r.image.segments {
-			for f, at := range h.of(x) {
-				if !yield(f, at) {
+			room = h.of(x, room[:0])
+			for _, y := range room {
+				if !yield(y.finding, h.view.spot(x, y)) {
 					return
 				}
 			}
@@ -111,22 +111,39 @@ func (h *Having) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] {
 	}
 }
 
-// of gives those of one segment.
-func (h *Having) of(x segment) iter.Seq2[*plimsoll.Finding, Spot] {
-	return func(yield func(*plimsoll.Finding, Spot) bool) {
-		if x.list == nil || h.layers != nil && !h.layers(int(x.layer)) {
-			return
+// hit is one finding in a segment.
+type hit struct {
+	finding      *plimsoll.Finding
+	number, path int32
+}
+
+func (v *View) spot(x segment, y hit) Spot {
+	return Spot{int(x.layer), v.found.texts[y.path], int(y.number)}
+}
+
+// of appends those of one segment. It stands in the innermost loop of every list: hence no iterators.
+func (h *Having) of(x segment, out []hit) []hit {
+	if x.list == nil || h.layers != nil && !h.layers(int(x.layer)) {
+		return out
+	}
+	v, numbers := h.view, h.view.numbers()
+	removed := x.removed
+	for _, at := range v.found.hits.at(x.list.number) {
+		for len(removed) > 0 && removed[0] < at {
+			removed = removed[1:]
 		}
-		v, numbers := h.view, h.view.numbers()
-		for p := range x.spots(v.found.hits.at(x.list.number)) {
-			first, all := numbers[p.pkg], v.found.by.at(p.pkg).findings
-			for i := range all {
-				if (h.meets == nil || h.meets[first+i]) && !yield(&all[i], Spot{int(x.layer), v.found.texts[p.path], first + i}) {
-					return
-				}
+		if len(removed) > 0 && removed[0] == at {
+			continue
+		}
+		p := x.list.places[at]
+		first, all := numbers[p.pkg], v.found.by.at(p.pkg).findings
+		for i := range all {
+			if h.meets == nil || h.meets[first+i] {
+				out = append(out, hit{&all[i], int32(first + i), p.path})
 			}
 		}
 	}
+	return out
 }
 
 // Packages are the distinct packages that the posture has met, those of images that are gone now among them: each once,

@@ -130,6 +130,7 @@ func (h *Having) Count(rows []*Row, group func(*plimsoll.Finding, Spot) int) []R
 		}
 	}
 	c := counting{groups: make([]int32, v.Distinct())}
+	var room []hit
 	path := []step{{}} // of stacks, from the empty one
 	for _, n := range v.climbed() {
 		if weights[n] == 0 {
@@ -141,11 +142,12 @@ func (h *Having) Count(rows []*Row, group func(*plimsoll.Finding, Spot) int) []R
 			path = path[:len(path)-1]
 		}
 		path = append(path, step{n, len(c.met)})
-		for f, at := range h.of(x.segment) {
-			g := c.groups[at.Number]
+		room = h.of(x.segment, room[:0])
+		for _, y := range room {
+			g := c.groups[y.number]
 			if g == 0 {
-				g = int32(group(f, at)) + 1
-				c.groups[at.Number] = g
+				g = int32(group(y.finding, v.spot(x.segment, y))) + 1
+				c.groups[y.number] = g
 				c.grow(int(g))
 			}
 			c.reach[g-1].Places += int(weights[n])
@@ -191,14 +193,16 @@ func (h *Having) Sum(weigh func(*plimsoll.Finding) [3]int32) func(*Row) [3]int32
 		known bool
 		of    [3]int32
 	}
+	var room []hit
 	weights, sums := make([]weight, v.Distinct()), make([][3]int32, v.stacks.len())
 	for i := 1; i < len(sums); i++ {
 		x := v.stacks.at(int32(i))
 		sum := sums[x.below]
-		for f, at := range h.of(x.segment) {
-			w := &weights[at.Number]
+		room = h.of(x.segment, room[:0])
+		for _, y := range room {
+			w := &weights[y.number]
 			if !w.known {
-				*w = weight{true, weigh(f)}
+				*w = weight{true, weigh(y.finding)}
 			}
 			for k := range sum {
 				sum[k] += w.of[k]
