@@ -22,14 +22,21 @@ type Spot struct {
 func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] { return (&Having{view: v}).Each(r) }
 
 // Distinct is how many distinct findings there are: the numbers of spots are below it.
-func (v *View) Distinct() int { return v.numbers()[v.found.by.len()] }
+func (v *View) Distinct() int {
+	v.numbers()
+	return len(v.distinct)
+}
 
-// numbers are the numbers of each package's first finding, and how many there are in all; counted when first asked.
+// numbers are the numbers of each package's first finding; counted when first asked.
 func (v *View) numbers() []int {
 	v.numbered.Do(func() {
-		v.firsts = make([]int, v.found.by.len()+1)
-		for pkg := range v.found.by.len() {
-			v.firsts[pkg+1] = v.firsts[pkg] + len(v.found.by.at(int32(pkg)).findings)
+		v.firsts = make([]int, v.found.by.len())
+		for pkg := range v.firsts {
+			v.firsts[pkg] = len(v.distinct)
+			all := v.found.by.at(int32(pkg)).findings
+			for i := range all {
+				v.distinct = append(v.distinct, &all[i])
+			}
 		}
 	})
 	return v.firsts
@@ -42,7 +49,7 @@ type Having struct {
 	layers func(int) bool // nil: all
 
 	once sync.Once
-	in   []bool // by stack
+	in   []bool // by place of the stack
 }
 
 // Having finds the findings that meet a condition on the finding alone, which is asked once of each distinct one, and on the
@@ -52,13 +59,9 @@ func (v *View) Having(cond func(*plimsoll.Finding) bool, layers func(int) bool) 
 	if cond == nil {
 		return h
 	}
-	numbers := v.numbers()
 	h.meets = make([]bool, v.Distinct())
-	for pkg := range v.found.by.len() {
-		f := v.found.by.at(int32(pkg))
-		for i := range f.findings {
-			h.meets[numbers[pkg]+i] = cond(&f.findings[i])
-		}
+	for n, x := range v.distinct {
+		h.meets[n] = cond(x)
 	}
 	return h
 }
@@ -78,19 +81,31 @@ func (h *Having) In(r *Row) bool {
 		return false
 	}
 	h.once.Do(h.fill)
-	return h.in[r.image.stack]
+	return h.in[h.view.flat().at[r.image.stack]]
 }
 
 func (h *Having) fill() {
-	h.in = make([]bool, h.view.stacks.len())
-	var room []hit
-	for i := 1; i < len(h.in); i++ {
-		x := h.view.stacks.at(int32(i))
-		if h.in[i] = h.in[x.below]; !h.in[i] {
-			room = h.of(x.segment, room[:0])
-			h.in[i] = len(room) > 0
+	f := h.view.flat()
+	h.in = make([]bool, len(f.below))
+	for i := int32(1); int(i) < len(h.in); i++ {
+		h.in[i] = h.in[f.below[i]] || h.holds(f, i)
+	}
+}
+
+func (h *Having) holds(f *flat, place int32) bool {
+	if h.layers != nil && !h.layers(int(f.layer[place])) {
+		return false
+	}
+	all := f.of(place)
+	if h.meets == nil {
+		return len(all) > 0
+	}
+	for _, y := range all {
+		if h.meets[y.number] {
+			return true
 		}
 	}
+	return false
 }
 
 // Each gives those of a row, as [View.Each] does.
@@ -99,11 +114,13 @@ func (h *Having) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] {
 		if r == nil || r.image == nil {
 			return
 		}
-		var room []hit
-		for _, x := range r.image.segments {
-			room = h.of(x, room[:0])
-			for _, y := range room {
-				if !yield(y.finding, h.view.spot(x, y)) {
+		v, f := h.view, h.view.flat()
+		for place := f.at[r.image.stack]; place > 0; place = f.below[place] {
+			if h.layers != nil && !h.layers(int(f.layer[place])) {
+				continue
+			}
+			for _, y := range f.of(place) {
+				if (h.meets == nil || h.meets[y.number]) && !yield(v.distinct[y.number], v.spot(f.layer[place], y)) {
 					return
 				}
 			}
@@ -111,39 +128,8 @@ func (h *Having) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] {
 	}
 }
 
-// hit is one finding in a segment.
-type hit struct {
-	finding      *plimsoll.Finding
-	number, path int32
-}
-
-func (v *View) spot(x segment, y hit) Spot {
-	return Spot{int(x.layer), v.found.texts[y.path], int(y.number)}
-}
-
-// of appends those of one segment. It stands in the innermost loop of every list: hence no iterators.
-func (h *Having) of(x segment, out []hit) []hit {
-	if x.list == nil || h.layers != nil && !h.layers(int(x.layer)) {
-		return out
-	}
-	v, numbers := h.view, h.view.numbers()
-	removed := x.removed
-	for _, at := range v.found.hits.at(x.list.number) {
-		for len(removed) > 0 && removed[0] < at {
-			removed = removed[1:]
-		}
-		if len(removed) > 0 && removed[0] == at {
-			continue
-		}
-		p := x.list.places[at]
-		first, all := numbers[p.pkg], v.found.by.at(p.pkg).findings
-		for i := range all {
-			if h.meets == nil || h.meets[first+i] {
-				out = append(out, hit{&all[i], int32(first + i), p.path})
-			}
-		}
-	}
-	return out
+func (v *View) spot(layer int32, y hit) Spot {
+	return Spot{int(layer), v.found.texts[y.path], int(y.number)}
 }
 
 // Packages are the distinct packages that the posture has met, those of images that are gone now among them: each once,

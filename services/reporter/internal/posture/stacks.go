@@ -2,6 +2,7 @@ package posture
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -71,7 +72,21 @@ func (s *stacks) release(top int32) {
 	}
 }
 
-// climb is an order of stacks in which each comes after the one below it and before any other that stands on that.
+// flat are the stacks of a view and the findings in their segments, in an order in which each stack comes after the one below it
+// and before any other that stands on that: what is counted over all images goes through it from one end to the other. The
+// place of the empty stack is 0.
+type flat struct {
+	at    []int32 // by number of the stack: its place
+	below []int32 // by place: the place of the one below
+	layer []int32 // by place
+	first []int32 // by place: its first hit; one more at the end
+	hits  []hit
+}
+
+// hit is one finding in a segment: its number, and the number of its path.
+type hit struct{ number, path int32 }
+
+// climb puts stacks in the order of [flat], their numbers by place.
 func climb(all *table[stack]) []int32 {
 	n := all.len()
 	first := make([]int32, n+1) // of those that stand on one, in upon
@@ -83,30 +98,46 @@ func climb(all *table[stack]) []int32 {
 	for i := range n {
 		first[i+1] += first[i]
 	}
-	upon, next := make([]int32, first[n]), append([]int32(nil), first...)
+	upon, next := make([]int32, first[n]), slices.Clone(first)
 	for i := 1; i < n; i++ {
 		if x := all.at(int32(i)); x.segment.list != nil {
 			upon[next[x.below]] = int32(i)
 			next[x.below]++
 		}
 	}
-	out, open := make([]int32, 0, len(upon)), []int32{0}
+	out, open := make([]int32, 0, len(upon)+1), []int32{0}
 	for len(open) > 0 {
 		at := open[len(open)-1]
-		open = open[:len(open)-1]
-		if at > 0 {
-			out = append(out, at)
-		}
-		open = append(open, upon[first[at]:first[at+1]]...)
+		open = append(open[:len(open)-1], upon[first[at]:first[at+1]]...)
+		out = append(out, at)
 	}
 	return out
 }
 
-// climbed is the order of the view's stacks.
-func (v *View) climbed() []int32 {
-	v.climbing.Do(func() { v.order = climb(&v.stacks) })
-	return v.order
+// flat makes the view's flat form, once and when first asked.
+func (v *View) flat() *flat {
+	v.flattening.Do(func() {
+		order, numbers := climb(&v.stacks), v.numbers()
+		f := &flat{at: make([]int32, v.stacks.len()), below: make([]int32, len(order)), layer: make([]int32, len(order)), first: make([]int32, len(order)+1)}
+		for place, n := range order {
+			x := v.stacks.at(n)
+			f.at[n], f.below[place], f.layer[place] = int32(place), f.at[x.below], x.segment.layer
+			if x.segment.list != nil {
+				for p := range x.segment.spots(v.found.hits.at(x.segment.list.number)) {
+					for i := range v.found.by.at(p.pkg).findings {
+						f.hits = append(f.hits, hit{int32(numbers[p.pkg] + i), p.path})
+					}
+				}
+			}
+			f.first[place+1] = int32(len(f.hits))
+		}
+		v.flattened = f
+	})
+	return v.flattened
 }
+
+// of are the findings of the segment at a place.
+func (f *flat) of(place int32) []hit { return f.hits[f.first[place]:f.first[place+1]] }
 
 // Reach is how far something reaches in some rows.
 type Reach struct {
@@ -117,44 +148,41 @@ type Reach struct {
 // Count counts how far groups of findings reach in some rows, by the number that group gives to each finding; it is asked once
 // of each distinct finding that stands in one of them, with one of its spots.
 func (h *Having) Count(rows []*Row, group func(*plimsoll.Finding, Spot) int) []Reach {
-	v := h.view
-	weights := make([]int32, v.stacks.len())
+	v, f := h.view, h.view.flat()
+	weights := make([]int32, len(f.below))
 	for _, r := range rows {
 		if r.image != nil {
-			weights[r.image.stack]++
+			weights[f.at[r.image.stack]]++
 		}
 	}
 	for i := len(weights) - 1; i > 0; i-- {
-		if weights[i] > 0 {
-			weights[v.stacks.at(int32(i)).below] += weights[i]
-		}
+		weights[f.below[i]] += weights[i]
 	}
 	c := counting{groups: make([]int32, v.Distinct())}
-	var room []hit
-	path := []step{{}} // of stacks, from the empty one
-	for _, n := range v.climbed() {
-		if weights[n] == 0 {
+	path := []step{{}} // from the empty stack
+	for i := int32(1); int(i) < len(weights); i++ {
+		if weights[i] == 0 {
 			continue
 		}
-		x := v.stacks.at(n)
-		for path[len(path)-1].stack != x.below {
+		for path[len(path)-1].place != f.below[i] {
 			c.forget(path[len(path)-1].met)
 			path = path[:len(path)-1]
 		}
-		path = append(path, step{n, len(c.met)})
-		room = h.of(x.segment, room[:0])
-		for _, y := range room {
+		path = append(path, step{i, len(c.met)})
+		if h.layers != nil && !h.layers(int(f.layer[i])) {
+			continue
+		}
+		for _, y := range f.of(i) {
+			if h.meets != nil && !h.meets[y.number] {
+				continue
+			}
 			g := c.groups[y.number]
 			if g == 0 {
-				g = int32(group(y.finding, v.spot(x.segment, y))) + 1
+				g = int32(group(v.distinct[y.number], v.spot(f.layer[i], y))) + 1
 				c.groups[y.number] = g
 				c.grow(int(g))
 			}
-			c.reach[g-1].Places += int(weights[n])
-			if !c.here[g-1] {
-				c.here[g-1], c.met = true, append(c.met, g-1)
-				c.reach[g-1].Rows += int(weights[n])
-			}
+			c.add(g-1, int(weights[i]))
 		}
 	}
 	return c.reach
@@ -162,7 +190,7 @@ func (h *Having) Count(rows []*Row, group func(*plimsoll.Finding, Spot) int) []R
 
 // step is one stack of the path from the empty one to where the count is, and how many groups were met below it.
 type step struct {
-	stack int32
+	place int32
 	met   int
 }
 
@@ -179,6 +207,15 @@ func (c *counting) grow(n int) {
 	}
 }
 
+// add counts a finding of a group in so many rows.
+func (c *counting) add(g int32, rows int) {
+	c.reach[g].Places += rows
+	if !c.here[g] {
+		c.here[g], c.met = true, append(c.met, g)
+		c.reach[g].Rows += rows
+	}
+}
+
 func (c *counting) forget(from int) {
 	for _, g := range c.met[from:] {
 		c.here[g] = false
@@ -188,31 +225,27 @@ func (c *counting) forget(from int) {
 
 // Sum adds up what weigh says of each finding of a row, for any number of rows: it is asked once of each distinct finding.
 func (h *Having) Sum(weigh func(*plimsoll.Finding) [3]int32) func(*Row) [3]int32 {
-	v := h.view
-	type weight struct {
-		known bool
-		of    [3]int32
+	v, f := h.view, h.view.flat()
+	weights := make([][3]int32, v.Distinct())
+	for n, x := range v.distinct {
+		if h.meets == nil || h.meets[n] {
+			weights[n] = weigh(x)
+		}
 	}
-	var room []hit
-	weights, sums := make([]weight, v.Distinct()), make([][3]int32, v.stacks.len())
-	for i := 1; i < len(sums); i++ {
-		x := v.stacks.at(int32(i))
-		sum := sums[x.below]
-		room = h.of(x.segment, room[:0])
-		for _, y := range room {
-			w := &weights[y.number]
-			if !w.known {
-				*w = weight{true, weigh(y.finding)}
-			}
-			for k := range sum {
-				sum[k] += w.of[k]
+	sums := make([][3]int32, len(f.below))
+	for i := int32(1); int(i) < len(sums); i++ {
+		sum := sums[f.below[i]]
+		if h.layers == nil || h.layers(int(f.layer[i])) {
+			for _, y := range f.of(i) {
+				w := &weights[y.number]
+				sum[0], sum[1], sum[2] = sum[0]+w[0], sum[1]+w[1], sum[2]+w[2]
 			}
 		}
 		sums[i] = sum
 	}
 	return func(r *Row) (sum [3]int32) {
 		if r.image != nil {
-			sum = sums[r.image.stack]
+			sum = sums[f.at[r.image.stack]]
 		}
 		return sum
 	}

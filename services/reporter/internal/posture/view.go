@@ -41,12 +41,13 @@ type View struct {
 	trials     *trials
 	rebuilds   map[string][2][]Action // by the name of their rows; under trials' lock
 
-	stacks   table[stack]
-	climbing sync.Once
-	order    []int32 // of stacks, see climb
+	stacks     table[stack]
+	flattening sync.Once
+	flattened  *flat
 
 	numbered sync.Once
-	firsts   []int // of each package, the number of its first finding
+	firsts   []int               // of each package, the number of its first finding
+	distinct []*plimsoll.Finding // by number
 
 	once    sync.Once
 	advised map[string]*advised // by finding id
