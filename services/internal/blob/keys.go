@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -21,6 +24,7 @@ const (
 	PrefixReports     = "reports/"
 	PrefixPolicy      = "policy/"
 	PrefixHistory     = "history/findings/"
+	PrefixPosture     = "posture/"
 )
 
 // FingerprintKey is where the random key of this bucket's fingerprints of secrets stands. It is not derivable: without it the
@@ -82,6 +86,24 @@ func OwnPrefix(id string) string { return PrefixOwn + id + "/" }
 
 // OwnKey is where one version of one of our own advisory records stands.
 func OwnKey(id string, version int) string { return fmt.Sprintf("%s%08d", OwnPrefix(id), version) }
+
+// PosturePrefix is the folder of one day's export, by the date in UTC.
+func PosturePrefix(day time.Time) string {
+	return PrefixPosture + "dt=" + day.UTC().Format(time.DateOnly) + "/"
+}
+
+// positionDigits is how many hexadecimal digits name a vector of positions: 128 bits.
+const positionDigits = 32
+
+// PostureKey is where the posture of a day stands as Parquet. A vector of positions is as long as there are registries, so the
+// key has its hash; the file has it whole.
+func PostureKey(day time.Time, generation string, positions map[string]int64) string {
+	sum := sha256.New()
+	for _, stream := range slices.Sorted(maps.Keys(positions)) {
+		fmt.Fprintf(sum, "%s=%d\n", stream, positions[stream])
+	}
+	return PosturePrefix(day) + generation + "-" + hex.EncodeToString(sum.Sum(nil))[:positionDigits] + ".parquet"
+}
 
 // GenerationKey is where a generation's manifest stands.
 func GenerationKey(id string) string { return PrefixGenerations + id }

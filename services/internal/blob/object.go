@@ -99,13 +99,29 @@ func (s *Store) PutSealed(ctx context.Context, key string, stored []byte, sum st
 }
 
 func (s *Store) putSealed(ctx context.Context, key string, stored []byte, sum string, cond condition) error {
-	if cond != anything && s.unconditional.Load() {
-		if err := s.checkUnconditionally(ctx, key, cond, ""); err != nil {
-			return err
-		}
-		cond = anything
+	cond, err := s.able(ctx, key, cond, "")
+	if err != nil {
+		return err
 	}
 	return s.sendSealed(ctx, key, stored, sum, cond, "")
+}
+
+// maxFile is the largest object that S3 takes in one request, in bytes ("Uploading objects", Amazon S3 user guide).
+const maxFile = 5 << 30
+
+// CreateFile writes a file as it is if the key holds no object, else it returns [ErrExists]. It is not sealed, so that tools of
+// others can read it where it stands; [Store.Get] cannot. sum is the lower-case hexadecimal sha256 of its size bytes.
+func (s *Store) CreateFile(ctx context.Context, key, contentType string, file io.ReaderAt, size int64, sum string) error {
+	if size > maxFile {
+		return fmt.Errorf("write %s: %w: a file of %d bytes, more than %d", s.at(key), plimsoll.ErrLimit, size, int64(maxFile))
+	}
+	cond, err := s.able(ctx, key, nothing, "")
+	if err != nil {
+		return err
+	}
+	opts := putOptions(sum, cond, "")
+	opts.ContentType = contentType
+	return s.sendBody(ctx, key, func() io.Reader { return io.NewSectionReader(file, 0, size) }, size, sum, opts, cond)
 }
 
 // Replace writes the object if the key still holds the one with etag (from [Store.Get]); an empty etag means that it
@@ -139,13 +155,19 @@ const (
 
 // put writes one object under a condition, as well as the bucket can.
 func (s *Store) put(ctx context.Context, key string, b []byte, cond condition, etag string) error {
-	if cond != anything && s.unconditional.Load() {
-		if err := s.checkUnconditionally(ctx, key, cond, etag); err != nil {
-			return err
-		}
-		cond = anything
+	cond, err := s.able(ctx, key, cond, etag)
+	if err != nil {
+		return err
 	}
 	return s.send(ctx, key, b, cond, etag)
+}
+
+// able is the condition that the bucket can be given. One that it does not honour is looked at here, before the write.
+func (s *Store) able(ctx context.Context, key string, cond condition, etag string) (condition, error) {
+	if cond == anything || !s.unconditional.Load() {
+		return cond, nil
+	}
+	return anything, s.checkUnconditionally(ctx, key, cond, etag)
 }
 
 // send writes one object in a single request. A write whose answer was lost may have happened: when a later try is then
@@ -159,13 +181,19 @@ func (s *Store) send(ctx context.Context, key string, b []byte, cond condition, 
 }
 
 func (s *Store) sendSealed(ctx context.Context, key string, stored []byte, sum string, cond condition, etag string) error {
-	opts, payload, tries := putOptions(sum, cond, etag), sealed.Sum(stored), 0
+	body := func() io.Reader { return bytes.NewReader(stored) }
+	return s.sendBody(ctx, key, body, int64(len(stored)), sealed.Sum(stored), putOptions(sum, cond, etag), cond)
+}
+
+// sendBody makes the request, again with another reader of the same body where it must. payload is the sha256 of the body.
+func (s *Store) sendBody(ctx context.Context, key string, body func() io.Reader, size int64, payload string, opts minio.PutObjectOptions, cond condition) error {
+	tries := 0
 	err := s.retry(ctx, "write", key, func() error {
 		tries++
-		_, err := s.core.PutObject(ctx, s.bucket, key, bytes.NewReader(stored), int64(len(stored)), "", payload, opts)
+		_, err := s.core.PutObject(ctx, s.bucket, key, body(), size, "", payload, opts)
 		return refused(err, cond)
 	})
-	if tries > 1 && errors.Is(err, ErrExists) && s.holds(ctx, key, sum) {
+	if tries > 1 && errors.Is(err, ErrExists) && s.holds(ctx, key, opts.UserMetadata[metaSum]) {
 		return nil
 	}
 	return err
