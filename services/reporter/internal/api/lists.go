@@ -3,12 +3,14 @@ package api
 import (
 	"bufio"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/columns"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
@@ -34,15 +36,15 @@ func (s *Server) filtered(w http.ResponseWriter, r *http.Request) (*posture.View
 	return v, f, v != nil
 }
 
-// sendList answers with a list: one page as JSON, or all of it as NDJSON or CSV.
-func sendList[T, U any](s *Server, w http.ResponseWriter, r *http.Request, name string, o list.List[T], columns []list.Column[T], as func(T) U) {
+// sendList answers with a list: one page as JSON, or all of it as NDJSON, CSV or Parquet.
+func sendList[T, U any](s *Server, w http.ResponseWriter, r *http.Request, name string, o list.List[T], cells []list.Column[T], as func(T) U) {
 	switch format := r.URL.Query().Get("format"); format {
 	case "", "json":
 		sendPage(s, w, r, o, as)
-	case "ndjson", "csv":
-		sendAll(s, w, r, name, o, columns, as)
+	case "ndjson", "csv", "parquet":
+		sendAll(s, w, r, name, o, cells, as)
 	default:
-		s.fail(w, r, fmt.Errorf("format %.20q: %w: want json, ndjson or csv", format, plimsoll.ErrInvalid))
+		s.fail(w, r, fmt.Errorf("format %.20q: %w: want json, ndjson, csv or parquet", format, plimsoll.ErrInvalid))
 	}
 }
 
@@ -77,18 +79,23 @@ func limitOf(q url.Values) (int, error) {
 }
 
 // sendAll streams every row. An error after the first byte ends the connection, so that half a list is no list.
-func sendAll[T, U any](s *Server, w http.ResponseWriter, r *http.Request, name string, o list.List[T], columns []list.Column[T], as func(T) U) {
+func sendAll[T, U any](s *Server, w http.ResponseWriter, r *http.Request, name string, o list.List[T], cells []list.Column[T], as func(T) U) {
 	out := bufio.NewWriter(streaming(w))
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Total-Count", strconv.Itoa(o.Len()))
 	var err error
-	if r.URL.Query().Get("format") == "csv" {
+	switch r.URL.Query().Get("format") {
+	case "csv":
 		h.Set("Content-Type", "text/csv; charset=utf-8")
 		h.Set("Content-Disposition", "attachment; filename="+name+".csv")
-		err = list.WriteCSV(out, columns, o.All())
-	} else {
+		err = list.WriteCSV(out, cells, o.All())
+	case "parquet":
+		h.Set("Content-Type", columns.MediaType)
+		h.Set("Content-Disposition", "attachment; filename="+name+".parquet")
+		err = columns.Write(r.Context(), out, each(o.All(), as), columns.About{Name: name, Version: s.Version})
+	default:
 		h.Set("Content-Type", "application/x-ndjson")
 		err = list.WriteNDJSON(out, o.All(), as)
 	}
@@ -108,6 +115,17 @@ func (s *Server) ended(r *http.Request, err error) {
 }
 
 func same[T any](x T) T { return x }
+
+// each gives rows as the API writes them.
+func each[T, U any](rows iter.Seq[T], as func(T) U) iter.Seq[U] {
+	return func(yield func(U) bool) {
+		for r := range rows {
+			if !yield(as(r)) {
+				return
+			}
+		}
+	}
+}
 
 func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 	if v, f, ok := s.filtered(w, r); ok {
