@@ -13,6 +13,7 @@ const (
 	partNATS     = "nats"
 	partTemporal = "temporal"
 	partReports  = "reports"
+	partExports  = "exports"
 	partTokens   = "tokens"
 )
 

@@ -41,6 +41,8 @@ type result struct {
 	Pages    map[string][]float64
 	Search   []float64
 	Find     []float64
+	// The day as Parquet: time, size, and by how much the heap grows meanwhile.
+	Export, Exported, ExportHeap float64
 }
 
 const (
@@ -75,7 +77,7 @@ func measure(ctx context.Context, n int, seed uint64) (r result, err error) {
 		name string
 		do   func(context.Context, *result) error
 	}{
-		{"fold", b.fold}, {"advisories", b.opinions}, {"pushes", b.push}, {"memory", b.memory}, {"snapshot", b.snapshot}, {"lists", b.pages},
+		{"fold", b.fold}, {"advisories", b.opinions}, {"pushes", b.push}, {"memory", b.memory}, {"snapshot", b.snapshot}, {"lists", b.pages}, {"export", b.export},
 	}
 	for _, step := range steps {
 		took, err := timed(func() error { return step.do(ctx, &r) })

@@ -94,6 +94,9 @@ func lines(r result, all []result) []line {
 		line{what: "write a snapshot", median: r.Save, unit: ms},
 		line{what: "size of the snapshot", median: r.Stored, unit: mib},
 		line{what: "start from the snapshot", median: r.Start, judged: r.Start, target: at(100_000, 10_000), unit: ms},
+		line{what: "write a day as Parquet", median: r.Export, unit: ms},
+		line{what: "size of the day", median: r.Exported, unit: mib},
+		line{what: "memory: growth of the heap meanwhile", median: r.ExportHeap, unit: mib},
 	)
 	for _, name := range []string{"images", "repositories", "findings", "findings by package", "advisories"} {
 		t := r.Pages[name]
