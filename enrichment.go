@@ -28,9 +28,9 @@ type SSVC struct {
 
 // EPSS is FIRST's estimate that a flaw is exploited within 30 days (https://www.first.org/epss).
 type EPSS struct {
-	Score      float64   `json:"score"`      // 0 to 1
-	Percentile float64   `json:"percentile"` // 0 to 1: the share of all CVEs with this score or a lower one
-	Date       time.Time `json:"date"`       // of the scores, a day
+	Score      float64   `json:"score"`         // 0 to 1
+	Percentile float64   `json:"percentile"`    // 0 to 1: the share of all CVEs with this score or a lower one
+	Date       time.Time `json:"date,omitzero"` // of the scores, a day
 }
 
 // Exploited reports whether somebody says that the flaw is exploited.

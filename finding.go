@@ -14,11 +14,25 @@ type Finding struct {
 	Layer    int      `json:"layer"`  // index, lowest = 0
 	Path     string   `json:"path"`   // where the package was found
 	Status   string   `json:"status"` // "affected"
+	// Enrichment is what others say of its exploitation; nil when their feeds say nothing. Findings share it: it must not be
+	// changed. The date of EPSS is not set, because it is the feed's: a score that stays the same is the same finding.
+	Enrichment *Enrichment `json:"enrichment,omitempty"`
 	// For pages and text; not in every output.
 	Package   string `json:"-"`
 	Version   string `json:"-"`
 	Ecosystem string `json:"-"`
 	Source    string `json:"-"` // where the severity came from: "own CVSS_V3", "GHSA-…", "vendor's word"
+}
+
+// Exploited reports whether somebody says that the flaw is exploited, see [Enrichment.Exploited].
+func (f *Finding) Exploited() bool { return f.Enrichment != nil && f.Enrichment.Exploited() }
+
+// EPSS is the estimate that the flaw is exploited within 30 days, 0 to 1; false when nobody estimated it.
+func (f *Finding) EPSS() (float64, bool) {
+	if f.Enrichment == nil || f.Enrichment.EPSS == (EPSS{}) {
+		return 0, false
+	}
+	return f.Enrichment.EPSS.Score, true
 }
 
 // Class is the kind of a finding, where it is no vulnerability: what must be done about it differs.

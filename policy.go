@@ -24,6 +24,12 @@ type Rule struct {
 	Class    []Class      `json:"class,omitempty" yaml:"class"`       // any of these; empty: all
 	Severity []Severity   `json:"severity,omitempty" yaml:"severity"` // any of these; empty: all
 	Fixable  *bool        `json:"fixable,omitempty" yaml:"fixable"`   // a fix is known, or is not
+	// What is said of exploitation (see [Enrichment]). A flaw of which nobody says anything is not exploited, not listed, and
+	// has no score: a rule with EPSS is not about it.
+	Exploited  *bool    `json:"exploited,omitempty" yaml:"exploited"`   // by [Finding.Exploited]
+	KEV        *bool    `json:"kev,omitempty" yaml:"kev"`               // in CISA's catalogue
+	Ransomware *bool    `json:"ransomware,omitempty" yaml:"ransomware"` // known to be used in ransomware campaigns
+	EPSS       *float64 `json:"epss,omitempty" yaml:"epss"`             // the score is this or higher, 0 to 1
 	// Most bounds counts of the image itself, by their names ("image.secrets": 0). A rule that has it looks at no findings:
 	// any count above its bound violates it.
 	Most map[string]int `json:"most,omitempty" yaml:"most"`

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/enrich"
 )
 
 // assemble makes the index of a generation from the compiled feeds. A record that stands in several feeds counts once, in
@@ -143,7 +144,7 @@ func (x *Index) newest(forms []form) *plimsoll.Advisory {
 func Empty() *Index { return Compile(plimsoll.Generation{}, nil) }
 
 // Compile makes an index of records that stand in no bucket and no feed.
-func Compile(g plimsoll.Generation, records []plimsoll.Advisory) *Index {
+func Compile(g plimsoll.Generation, records []plimsoll.Advisory, said ...*enrich.Table) *Index {
 	records = slices.DeleteFunc(slices.Clone(records), func(a plimsoll.Advisory) bool { return !a.Withdrawn.IsZero() })
 	slices.SortStableFunc(records, func(a, b plimsoll.Advisory) int {
 		return cmp.Or(strings.Compare(a.ID, b.ID), b.Modified.Compare(a.Modified))
@@ -156,6 +157,9 @@ func Compile(g plimsoll.Generation, records []plimsoll.Advisory) *Index {
 	x, err := assemble(g, []*segment{s})
 	if err != nil {
 		panic(err)
+	}
+	for _, t := range said {
+		x.tables = append(x.tables, table{Table: t})
 	}
 	return x
 }

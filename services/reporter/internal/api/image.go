@@ -67,7 +67,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 		out.Labels = map[string]string{}
 	}
 	for _, x := range im.Rows {
-		out.Rows = append(out.Rows, list.ImageOf(x))
+		out.Rows = append(out.Rows, list.ImageOf(v, x))
 	}
 	for _, f := range v.Findings(row) {
 		out.Findings = append(out.Findings, list.FindingOf(v.Place(row, f, s.Now())))

@@ -180,7 +180,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	}
 	out := searchAnswer{Images: []list.Image{}, ImageTotal: found.ImageTotal, Advisories: some(found.Advisories), Packages: some(found.Packages)}
 	for _, row := range found.Images {
-		out.Images = append(out.Images, list.ImageOf(row))
+		out.Images = append(out.Images, list.ImageOf(v, row))
 	}
 	if found.Known != nil {
 		out.Known = found.Known.ID

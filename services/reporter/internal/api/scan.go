@@ -118,7 +118,7 @@ func (s *Server) gate(w http.ResponseWriter, r *http.Request) {
 		Generation: v.Generation().ID, Policy: policyAnswer{p.Name, p.Version, p.Digest}, Images: []list.Image{},
 	}
 	for _, row := range rows {
-		out.Images = append(out.Images, list.ImageOf(row))
+		out.Images = append(out.Images, list.ImageOf(v, row))
 		if row.Coverage.State.Rank() > out.Coverage.State.Rank() {
 			out.Coverage = row.Coverage
 		}

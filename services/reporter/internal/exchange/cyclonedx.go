@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 
@@ -115,10 +116,31 @@ func vulnerability(f plimsoll.Finding) cdx.Vulnerability {
 		BOMRef: fmt.Sprintf("advisory-%x", sum[:8]), ID: f.ID, Source: &cdx.Source{Name: "OSV"},
 		Ratings: &[]cdx.VulnerabilityRating{rating}, References: &refs, Affects: &[]cdx.Affects{},
 	}
+	addExploitation(&out, f)
 	if f.Fixed != "" {
 		out.Recommendation = "fixed in " + f.Fixed
 	}
 	return out
+}
+
+// addExploitation adds EPSS as a rating, and what else is said of exploitation as properties.
+func addExploitation(out *cdx.Vulnerability, f plimsoll.Finding) {
+	e := f.Enrichment
+	if e == nil {
+		return
+	}
+	if score, ok := f.EPSS(); ok {
+		*out.Ratings = append(*out.Ratings, cdx.VulnerabilityRating{Source: &cdx.Source{Name: "FIRST EPSS"}, Score: &score, Method: cdx.ScoringMethodOther})
+	}
+	all := []cdx.Property{{Name: "plimsoll:exploited", Value: strconv.FormatBool(e.Exploited())}}
+	if !e.KEV.Added.IsZero() {
+		all = append(all, cdx.Property{Name: "plimsoll:kev:added", Value: e.KEV.Added.Format(time.DateOnly)},
+			cdx.Property{Name: "plimsoll:kev:ransomware", Value: strconv.FormatBool(e.KEV.Ransomware)})
+	}
+	if e.SSVC.Exploitation != "" {
+		all = append(all, cdx.Property{Name: "plimsoll:ssvc:exploitation", Value: e.SSVC.Exploitation})
+	}
+	out.Properties = &all
 }
 
 func cdxSeverity(s plimsoll.Severity) cdx.Severity {

@@ -32,6 +32,7 @@ type Tool struct {
 type Data struct {
 	Generation string `json:"generation"`
 	Feeds      []Feed `json:"feeds"`
+	Enrichment []Feed `json:"enrichment"` // about exploitation: without any, nothing is said of it
 }
 
 // Feed is one ecosystem's part of the data.
@@ -126,11 +127,14 @@ const NotApplicable = "not applicable"
 func Of(v *posture.View, rows []*posture.Row, name, version string, host func(id string) string) Document {
 	g, p := v.Generation(), v.Policy()
 	d := Document{
-		Tool: Tool{"plimsoll", version}, Data: Data{Generation: g.ID, Feeds: []Feed{}},
+		Tool: Tool{"plimsoll", version}, Data: Data{Generation: g.ID, Feeds: []Feed{}, Enrichment: []Feed{}},
 		Policy: Policy{p.Name, p.Version, p.Digest}, At: v.At(), Name: name,
 	}
 	for _, f := range g.Feeds {
 		d.Data.Feeds = append(d.Data.Feeds, Feed{f.Ecosystem, f.Records, f.Newest, f.Checked, f.Error})
+	}
+	for _, f := range g.Enrichment {
+		d.Data.Enrichment = append(d.Data.Enrichment, Feed{f.Ecosystem, f.Records, f.Newest, f.Checked, f.Error})
 	}
 	sorted := sortRows(rows)
 	d.Images = func(yield func(Image, error) bool) {

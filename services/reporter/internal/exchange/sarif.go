@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
@@ -72,14 +73,41 @@ func resultOf(im Image, f plimsoll.Finding, rule int) *sarif.Result {
 	if f.Fixed != "" {
 		fix = "fixed in " + f.Fixed
 	}
-	text := fmt.Sprintf("%s (%s) in %s of %s, layer %d: %s", f.ID, f.Severity, f.PURL, im.Reference, f.Layer+1, fix)
+	word := string(f.Severity)
+	if f.Exploited() {
+		word += ", exploited"
+	}
+	text := fmt.Sprintf("%s (%s) in %s of %s, layer %d: %s", f.ID, word, f.PURL, im.Reference, f.Layer+1, fix)
 	place := sarif.NewLogicalLocation().WithFullyQualifiedName(im.Reference + " " + f.PURL).WithKind("module")
 	at := sarif.NewLocation().AddLogicalLocation(place)
 	if f.Path != "" {
 		at.WithPhysicalLocation(sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(uriPath(f.Path))))
 	}
-	return sarif.NewRuleResult(f.ID).WithRuleIndex(rule).WithLevel(level(f.Severity)).WithMessage(sarif.NewTextMessage(text)).AddLocation(at).
+	result := sarif.NewRuleResult(f.ID)
+	if bag := properties(f); bag != nil {
+		result.WithProperties(bag)
+	}
+	return result.WithRuleIndex(rule).WithLevel(level(f.Severity)).WithMessage(sarif.NewTextMessage(text)).AddLocation(at).
 		WithPartialFingerprints(map[string]string{"plimsoll/v1": im.Reference + "|" + im.Platform + "|" + f.ID + "|" + f.PURL + "|" + f.Path})
+}
+
+// properties say what is said of exploitation; nil where nothing is.
+func properties(f plimsoll.Finding) *sarif.PropertyBag {
+	e := f.Enrichment
+	if e == nil {
+		return nil
+	}
+	bag := sarif.NewPropertyBag().Add("exploited", e.Exploited())
+	if !e.KEV.Added.IsZero() {
+		bag.Add("kevAdded", e.KEV.Added.Format(time.DateOnly)).Add("ransomware", e.KEV.Ransomware)
+	}
+	if e.SSVC.Exploitation != "" {
+		bag.Add("ssvcExploitation", e.SSVC.Exploitation)
+	}
+	if score, ok := f.EPSS(); ok {
+		bag.Add("epss", score)
+	}
+	return bag
 }
 
 // level is SARIF's word (3.27.10). What is not rated is a warning: nobody has said that it is harmless.

@@ -19,6 +19,9 @@ type Advisory struct {
 	Images   int               `json:"images"`
 	Places   int               `json:"places"`
 	Fixable  bool              `json:"fixable"` // a fix is known in one place at least
+
+	Exploited  bool                 `json:"exploited"`
+	Enrichment *plimsoll.Enrichment `json:"enrichment,omitempty"` // what is said of exploitation
 }
 
 // Advisories is the list of advisories that affect an image of the filter, worst first.
@@ -47,6 +50,8 @@ func Advisories(v *posture.View, f Filter) Ordered[Advisory] {
 // learn takes in what one finding says of the advisory; asked once a distinct finding.
 func (a *Advisory) learn(x *plimsoll.Finding) {
 	a.Score = max(a.Score, x.Score)
+	a.Exploited = a.Exploited || x.Exploited()
+	a.Enrichment = x.Enrichment
 	a.Fixable = a.Fixable || x.Fixed != ""
 	if x.Severity.Rank() < a.Severity.Rank() {
 		a.Severity = x.Severity

@@ -26,6 +26,13 @@ const (
 	FileUnowned = "unowned"         // executable, and no package owns it
 )
 
+// ActNow is the word of the parameter act: see [Urgent].
+const ActNow = "now"
+
+// Urgent reports whether an image calls for somebody now: a flaw in it is known to be exploited, or a container can read a
+// secret in it.
+func Urgent(r *posture.Row) bool { return r.Exploited > 0 || r.Content.Secrets > 0 }
+
 // HoldsSecret reports whether an image holds any secret, hidden ones too.
 func HoldsSecret(r *posture.Row) bool { return r.Content.Secrets+r.Content.HiddenSecrets > 0 }
 

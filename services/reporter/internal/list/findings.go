@@ -31,9 +31,12 @@ type Unique struct {
 	Severity   plimsoll.Severity `json:"severity"` // the worst of its places
 	Score      float64           `json:"score"`
 	Ecosystems []string          `json:"ecosystems"`
+	Exploited  bool              `json:"exploited"`
 	Fixed      []string          `json:"fixed"` // versions that fix it, one a release
 	Images     int               `json:"images"`
 	Places     int               `json:"places"`
+
+	Enrichment *plimsoll.Enrichment `json:"enrichment,omitempty"` // what is said of exploitation
 }
 
 // Uniques is the list of findings, one row an advisory and package.
@@ -62,6 +65,8 @@ func Uniques(v *posture.View, f Filter) Ordered[Unique] {
 // learn takes in what one finding says of the pair; asked once a distinct finding.
 func (u *Unique) learn(x *plimsoll.Finding) {
 	u.Score = max(u.Score, x.Score)
+	u.Exploited = u.Exploited || x.Exploited()
+	u.Enrichment = x.Enrichment
 	if x.Severity.Rank() < u.Severity.Rank() {
 		u.Severity = x.Severity
 	}

@@ -156,6 +156,9 @@ var PlaceColumns = []Column[posture.Place]{
 	{"aliases", func(p posture.Place) string { return strings.Join(p.Finding.Aliases, " ") }},
 	{"severity", func(p posture.Place) string { return string(p.Finding.Severity) }},
 	{"score", func(p posture.Place) string { return strconv.FormatFloat(p.Finding.Score, 'f', 1, 64) }},
+	{"exploited", func(p posture.Place) string { return strconv.FormatBool(p.Finding.Exploited()) }},
+	{"kev added", func(p posture.Place) string { return kevAdded(p.Finding.Enrichment) }},
+	{"epss", func(p posture.Place) string { return epss(p.Finding.Enrichment) }},
 	{"package", func(p posture.Place) string { return p.Finding.Package }},
 	{"installed", func(p posture.Place) string { return p.Finding.Version }},
 	{"fixed in", func(p posture.Place) string { return p.Finding.Fixed }},
@@ -188,6 +191,47 @@ func dated(d *posture.Due, text func(*posture.Due) string) string {
 	return text(d)
 }
 
+// kevAdded is the day on which CISA listed a flaw; empty where it did not.
+func kevAdded(e *plimsoll.Enrichment) string {
+	if e == nil || e.KEV.Added.IsZero() {
+		return ""
+	}
+	return e.KEV.Added.Format(time.DateOnly)
+}
+
+// epss is a flaw's EPSS score; empty where there is none.
+func epss(e *plimsoll.Enrichment) string {
+	if e == nil || e.EPSS == (plimsoll.EPSS{}) {
+		return ""
+	}
+	return strconv.FormatFloat(e.EPSS.Score, 'f', 5, 64)
+}
+
+// ExploitedColumn is the images list's count of exploited findings: none is no zero where no list of them was read.
+func ExploitedColumn(v *posture.View) Column[*posture.Row] {
+	cell := found(func(r *posture.Row) int { return r.Exploited })
+	return Column[*posture.Row]{"exploited", func(r *posture.Row) string {
+		if why := NotToldExploited(v, r); why != "" && !Unread(r) && r.Coverage.State != plimsoll.ReadNotApplicable {
+			return "not known"
+		}
+		return cell(r)
+	}}
+}
+
+// NotToldExploited says why no exploited finding of a row does not mean that there is none; empty when it does, or there is one.
+func NotToldExploited(v *posture.View, r *posture.Row) string {
+	switch {
+	case r.Exploited > 0:
+		return ""
+	case !v.Exploitation():
+		return NoExploitation
+	}
+	return Unsure(r)
+}
+
+// NoExploitation is why nothing can be said of what is exploited.
+const NoExploitation = "no list of exploited flaws was read"
+
 // OverdueColumn is the column of the images list that needs the view.
 func OverdueColumn(v *posture.View, now time.Time) Column[*posture.Row] {
 	return Column[*posture.Row]{"overdue", read(func(r *posture.Row) int { n, _ := v.Overdue(r, now); return n })}
@@ -199,6 +243,8 @@ var UniqueColumns = []Column[Unique]{
 	{"package", func(u Unique) string { return u.Package }},
 	{"severity", func(u Unique) string { return string(u.Severity) }},
 	{"score", func(u Unique) string { return strconv.FormatFloat(u.Score, 'f', 1, 64) }},
+	{"exploited", func(u Unique) string { return strconv.FormatBool(u.Exploited) }},
+	{"epss", func(u Unique) string { return epss(u.Enrichment) }},
 	{"ecosystems", func(u Unique) string { return strings.Join(u.Ecosystems, " ") }},
 	{"fixed in", func(u Unique) string { return strings.Join(u.Fixed, " ") }},
 	{"images", func(u Unique) string { return count(u.Images) }},
@@ -211,6 +257,8 @@ var AdvisoryColumns = []Column[Advisory]{
 	{"aliases", func(a Advisory) string { return strings.Join(a.Aliases, " ") }},
 	{"severity", func(a Advisory) string { return string(a.Severity) }},
 	{"score", func(a Advisory) string { return strconv.FormatFloat(a.Score, 'f', 1, 64) }},
+	{"exploited", func(a Advisory) string { return strconv.FormatBool(a.Exploited) }},
+	{"epss", func(a Advisory) string { return epss(a.Enrichment) }},
 	{"packages", func(a Advisory) string { return strings.Join(a.Packages, " ") }},
 	{"images", func(a Advisory) string { return count(a.Images) }},
 	{"places", func(a Advisory) string { return count(a.Places) }},
@@ -229,6 +277,12 @@ var RepositoryColumns = []Column[Repository]{
 	{"critical", func(r Repository) string { return count(r.Critical) }},
 	{"high", func(r Repository) string { return count(r.High) }},
 	{"fixable", func(r Repository) string { return count(r.Fixable) }},
+	{"exploited", func(r Repository) string {
+		if r.Exploited == nil {
+			return "not known"
+		}
+		return count(*r.Exploited)
+	}},
 	{"images with a secret", func(r Repository) string { return count(r.Secret) }},
 	{"moved", func(r Repository) string { return stamp(r.Moved) }},
 }

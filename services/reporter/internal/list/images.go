@@ -1,7 +1,6 @@
 package list
 
 import (
-	"cmp"
 	"iter"
 	"slices"
 	"strconv"
@@ -26,19 +25,49 @@ func Name(r *posture.Row) string {
 type ImageList struct {
 	rows []*posture.Row // in the view's order
 	sort string
+	over func(*posture.Row) int // overdue findings; nil where they do not count
 }
 
-// Images is the list of images of a filter, in the order that it asks for.
-func Images(v *posture.View, f Filter) ImageList { return ImageList{f.Rows(v), f.Get("sort")} }
+// maxByOverdue is how many images are sorted by what of them is overdue: each finding of each is asked for its deadline. Where
+// there are more, a list stands in the order of the other words.
+const maxByOverdue = 50_000
+
+// Images is the list of images of a filter, in the order that it asks for: by default verdict, overdue, exploited, critical,
+// high.
+func Images(v *posture.View, f Filter) ImageList {
+	l := ImageList{rows: f.Rows(v), sort: f.Get("sort")}
+	if now := f.at(v); len(l.rows) <= maxByOverdue && (l.sort == "" || l.sort == "verdict") {
+		l.over = func(r *posture.Row) int { n, _ := v.Overdue(r, now); return n }
+	}
+	return l
+}
+
+// key is what a row is sorted by in this list.
+func (l ImageList) key(r *posture.Row) rowKey {
+	k := keyOf(r, l.sort)
+	if l.over != nil {
+		k.by[1] = -l.over(r)
+	}
+	return k
+}
 
 // Len is how many images there are.
 func (l ImageList) Len() int { return len(l.rows) }
 
 // All gives every image.
 func (l ImageList) All() iter.Seq[*posture.Row] {
-	sorted := slices.Clone(l.rows)
-	slices.SortFunc(sorted, func(a, b *posture.Row) int { return compareKeys(keyOf(a, l.sort), keyOf(b, l.sort)) })
-	return slices.Values(sorted)
+	sorted := make([]rowKey, len(l.rows))
+	for i, r := range l.rows {
+		sorted[i] = l.key(r)
+	}
+	slices.SortFunc(sorted, compareKeys)
+	return func(yield func(*posture.Row) bool) {
+		for _, k := range sorted {
+			if !yield(k.row) {
+				return
+			}
+		}
+	}
 }
 
 // Page is the page of at most n images after cursor, which holds what the last one seen is sorted by: paging neither repeats
@@ -51,7 +80,7 @@ func (l ImageList) Page(cursor string, n int) (Page[*posture.Row], error) {
 	}
 	next := newPicked(n+1, compareKeys)
 	for _, r := range l.rows {
-		k := keyOf(r, l.sort)
+		k := l.key(r)
 		if cursor != "" && compareKeys(k, after) <= 0 {
 			p.First++
 			continue
@@ -68,10 +97,10 @@ func (l ImageList) Page(cursor string, n int) (Page[*posture.Row], error) {
 	return p, nil
 }
 
-// rowKey is what an image is sorted by: three numbers, ascending, then what people call it.
+// rowKey is what an image is sorted by: numbers, ascending, then what people call it.
 type rowKey struct {
-	first, second, third int
-	row                  *posture.Row
+	by  [5]int
+	row *posture.Row
 }
 
 func keyOf(r *posture.Row, sort string) rowKey {
@@ -79,20 +108,21 @@ func keyOf(r *posture.Row, sort string) rowKey {
 	switch sort {
 	case "name":
 	case "pushed":
-		k.first = -int(r.Moved.Unix() / 60)
+		k.by[0] = -int(r.Moved.Unix() / 60)
 	case "critical":
-		k.first, k.second = -r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]
+		k.by = [5]int{-r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]}
 	case "high":
-		k.first, k.second = -r.Counts[plimsoll.SeverityHigh], -r.Counts[plimsoll.SeverityCritical]
+		k.by = [5]int{-r.Counts[plimsoll.SeverityHigh], -r.Counts[plimsoll.SeverityCritical]}
+	case "exploited":
+		k.by = [5]int{-r.Exploited, -r.Counts[plimsoll.SeverityCritical]}
 	case "fixable":
-		k.first = -r.Fixable
+		k.by[0] = -r.Fixable
 	case "secrets":
-		k.first, k.second = -r.Content.Secrets, -r.Content.HiddenSecrets
+		k.by = [5]int{-r.Content.Secrets, -r.Content.HiddenSecrets}
 	case "coverage":
-		k.first = -r.Coverage.State.Rank()
-	default:
-		k.first = verdictRank(r.Verdict.State)
-		k.second, k.third = -r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]
+		k.by[0] = -r.Coverage.State.Rank()
+	default: // overdue stands second, which the list knows
+		k.by = [5]int{verdictRank(r.Verdict.State), 0, -r.Exploited, -r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]}
 	}
 	return k
 }
@@ -100,41 +130,39 @@ func keyOf(r *posture.Row, sort string) rowKey {
 // compareKeys takes a step only when the one before found no difference: it is asked of every row for every page.
 func compareKeys(a, b rowKey) int {
 	switch {
-	case a.first != b.first:
-		return cmp.Compare(a.first, b.first)
-	case a.second != b.second:
-		return cmp.Compare(a.second, b.second)
-	case a.third != b.third:
-		return cmp.Compare(a.third, b.third)
+	case a.by != b.by:
+		return slices.Compare(a.by[:], b.by[:])
 	}
 	return posture.CompareReferences(a.row, b.row)
 }
 
 // cursor is the key as an opaque text.
 func (k rowKey) cursor() string {
+	parts := make([]string, 0, len(k.by)+5)
+	for _, n := range k.by {
+		parts = append(parts, strconv.Itoa(n))
+	}
 	r := k.row
-	return encodeCursor(strconv.Itoa(k.first), strconv.Itoa(k.second), strconv.Itoa(k.third),
-		r.Reference.Registry, r.Reference.Repository, r.Reference.Tag, r.Platform.String(), string(r.Digest))
+	return encodeCursor(append(parts, r.Reference.Registry, r.Reference.Repository, r.Reference.Tag, r.Platform.String(), string(r.Digest))...)
 }
 
 func parseRowKey(cursor string) (k rowKey, err error) {
 	if cursor == "" {
 		return k, nil
 	}
-	parts, err := decodeCursor(cursor, 8)
+	parts, err := decodeCursor(cursor, len(k.by)+5)
 	if err != nil {
 		return k, err
 	}
-	numbers := [3]int{}
-	for i := range numbers {
-		if numbers[i], err = strconv.Atoi(parts[i]); err != nil {
+	for i := range k.by {
+		if k.by[i], err = strconv.Atoi(parts[i]); err != nil {
 			return k, badCursor(cursor)
 		}
 	}
-	k.first, k.second, k.third = numbers[0], numbers[1], numbers[2]
+	parts = parts[len(k.by):]
 	k.row = &posture.Row{
-		Reference: plimsoll.Reference{Registry: parts[3], Repository: parts[4], Tag: parts[5]},
-		Platform:  platformOf(parts[6]), Digest: plimsoll.Digest(parts[7]),
+		Reference: plimsoll.Reference{Registry: parts[0], Repository: parts[1], Tag: parts[2]},
+		Platform:  platformOf(parts[3]), Digest: plimsoll.Digest(parts[4]),
 	}
 	return k, nil
 }
@@ -236,6 +264,7 @@ type Image struct {
 	Counts     map[plimsoll.Severity]int     `json:"counts"`
 	Findings   int                           `json:"findings"`
 	Fixable    int                           `json:"fixable"`
+	Exploited  *int                          `json:"exploited,omitempty"` // findings that somebody says are exploited; absent where no list of them was read
 	Packages   int                           `json:"packages"`
 	Content    plimsoll.Content              `json:"content"`
 	Size       int64                         `json:"size"`
@@ -249,7 +278,7 @@ type Image struct {
 }
 
 // ImageOf is r as the API writes it.
-func ImageOf(r *posture.Row) Image {
+func ImageOf(v *posture.View, r *posture.Row) Image {
 	im := Image{
 		Reference: Name(r), Registry: r.Reference.Registry, Repository: r.Reference.Repository, Tag: r.Reference.Tag,
 		Digest: r.Digest, Index: r.Reference.Digest, Platform: r.Platform.String(),
@@ -257,6 +286,9 @@ func ImageOf(r *posture.Row) Image {
 		Coverage: r.Coverage, Read: r.Read, Known: r.Known, Counts: map[plimsoll.Severity]int{},
 		Findings: r.Findings, Fixable: r.Fixable, Packages: r.Packages, Content: r.Content, Size: r.Size, Layers: r.Layers,
 		Active: r.Active, First: r.First, Moved: r.Moved, Behind: r.Behind, Owner: r.Owner,
+	}
+	if v.Exploitation() {
+		im.Exploited = &r.Exploited
 	}
 	for _, s := range plimsoll.Severities {
 		im.Counts[s] = r.Counts[s]

@@ -159,6 +159,15 @@ func TestEachConditionAgainstPlainReading(t *testing.T) {
 		"scope=stored&severity=critical&fixable=yes": func(r *posture.Row) bool {
 			return has(r, func(f plimsoll.Finding) bool { return f.Severity == "critical" && f.Fixed != "" })
 		},
+		"scope=stored&exploited=yes": func(r *posture.Row) bool {
+			return has(r, func(f plimsoll.Finding) bool { return f.ID == "CVE-2021-44228" || f.ID == "CVE-2023-4911" })
+		},
+		"scope=stored&exploited=no&severity=critical": func(r *posture.Row) bool {
+			return has(r, func(f plimsoll.Finding) bool { return f.Severity == "critical" && f.ID != "CVE-2021-44228" })
+		},
+		"scope=stored&act=now": func(r *posture.Row) bool {
+			return r.Content.Secrets > 0 || has(r, func(f plimsoll.Finding) bool { return f.ID == "CVE-2021-44228" || f.ID == "CVE-2023-4911" })
+		},
 		"scope=stored&advisory=CVE-2021-44228": func(r *posture.Row) bool {
 			return has(r, func(f plimsoll.Finding) bool { return f.Package == "log4j-core" })
 		},

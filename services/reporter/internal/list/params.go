@@ -57,10 +57,14 @@ var params = map[string]param{
 	}},
 	"secret": {words: []string{SecretAny, SecretVisible, SecretHidden, SecretNone, SecretUnknown}, row: rowSecret},
 	"file":   {words: []string{FileAltered, FileForeign, FileUnowned}, row: rowFile},
+	"act":    {words: []string{ActNow}, row: func(r *posture.Row, _ string, _ time.Time) bool { return Urgent(r) }},
 	"q":      {row: func(r *posture.Row, v string, _ time.Time) bool { return rowText(r, v) }},
 
 	"severity": {words: severityWords(), finding: func(f *plimsoll.Finding, v string) bool { return string(f.Severity) == v }},
 	"fixable":  {words: []string{"yes", "no"}, finding: func(f *plimsoll.Finding, v string) bool { return (f.Fixed != "") == (v == "yes") }},
+	"exploited": {words: []string{"yes", "no"}, finding: func(f *plimsoll.Finding, v string) bool {
+		return f.Exploited() == (v == "yes")
+	}},
 	"advisory": {finding: named},
 	"package":  {finding: func(f *plimsoll.Finding, v string) bool { return f.Package == v }},
 	"ecosystem": {finding: func(f *plimsoll.Finding, v string) bool {
@@ -73,7 +77,7 @@ var params = map[string]param{
 	"link":     {check: isLink, want: "own, base, or the digest of a base"},  // likewise: see within
 	"layer":    {check: isNumber, want: "a layer's index, lowest 0"},         // of the spot where a finding stands: see finding
 
-	"sort":  {words: []string{"verdict", "name", "pushed", "critical", "high", "fixable", "secrets", "coverage"}},
+	"sort":  {words: []string{"verdict", "name", "pushed", "critical", "high", "exploited", "fixable", "secrets", "coverage"}},
 	"group": {words: []string{"unique", "repository"}},
 }
 

@@ -20,8 +20,16 @@ type Repository struct {
 	Critical   int                   `json:"critical"`
 	High       int                   `json:"high"`
 	Fixable    int                   `json:"fixable"`
-	Secret     int                   `json:"secret"`         // images that hold a secret, hidden ones too
-	Moved      time.Time             `json:"moved,omitzero"` // the newest
+	Exploited  *int                  `json:"exploited,omitempty"` // findings; absent where no list of exploited flaws was read
+	Secret     int                   `json:"secret"`              // images that hold a secret, hidden ones too
+	Moved      time.Time             `json:"moved,omitzero"`      // the newest
+}
+
+func (x Repository) exploited() int {
+	if x.Exploited == nil {
+		return 0
+	}
+	return *x.Exploited
 }
 
 // Repositories is the list of repositories that hold an image of the filter, worst first.
@@ -34,6 +42,9 @@ func Repositories(v *posture.View, f Filter) Ordered[Repository] {
 		k := key{r.Reference.Registry, r.Reference.Repository}
 		if all[k] == nil {
 			all[k] = &Repository{Registry: k.registry, Repository: k.repository, Verdict: r.Verdict.State, Coverage: r.Coverage.State}
+			if v.Exploitation() {
+				all[k].Exploited = new(int)
+			}
 		}
 		all[k].add(r, sum(r))
 	}
@@ -42,13 +53,13 @@ func Repositories(v *posture.View, f Filter) Ordered[Repository] {
 		out = append(out, *x)
 	}
 	return order(out, func(x Repository) string {
-		return verdictKey(x.Verdict) + down(x.Critical) + down(x.High) + x.Registry + "\x00" + x.Repository
+		return verdictKey(x.Verdict) + down(x.exploited()) + down(x.Critical) + down(x.High) + x.Registry + "\x00" + x.Repository
 	})
 }
 
-// weights gives for each row how many of its selected findings are critical, high, and fixable.
-func (s *selection) weights() func(*posture.Row) [3]int32 {
-	weigh := func(x *plimsoll.Finding) (w [3]int32) {
+// weights gives for each row how many of its selected findings are critical, high, fixable, and exploited.
+func (s *selection) weights() func(*posture.Row) [posture.Sums]int32 {
+	weigh := func(x *plimsoll.Finding) (w [posture.Sums]int32) {
 		switch x.Severity {
 		case plimsoll.SeverityCritical:
 			w[0] = 1
@@ -58,12 +69,15 @@ func (s *selection) weights() func(*posture.Row) [3]int32 {
 		if x.Fixed != "" {
 			w[2] = 1
 		}
+		if x.Exploited() {
+			w[3] = 1
+		}
 		return w
 	}
 	if s.narrow == nil {
 		return s.having.Sum(weigh)
 	}
-	return func(r *posture.Row) (sum [3]int32) {
+	return func(r *posture.Row) (sum [posture.Sums]int32) {
 		for x := range s.found(r) {
 			w := weigh(x)
 			for i := range sum {
@@ -74,10 +88,13 @@ func (s *selection) weights() func(*posture.Row) [3]int32 {
 	}
 }
 
-// add counts a row, and of its findings the critical, high, and fixable ones.
-func (x *Repository) add(r *posture.Row, found [3]int32) {
+// add counts a row, and of its findings the critical, high, fixable, and exploited ones.
+func (x *Repository) add(r *posture.Row, found [posture.Sums]int32) {
 	x.Images++
 	x.Critical, x.High, x.Fixable = x.Critical+int(found[0]), x.High+int(found[1]), x.Fixable+int(found[2])
+	if x.Exploited != nil {
+		*x.Exploited += int(found[3])
+	}
 	if r.Coverage.Short() {
 		x.Short++
 	}

@@ -19,11 +19,12 @@ type Matcher struct {
 	compiled *sync.Map // subject → *about
 	covered  *sync.Map // ecosystem with release → coverage
 	findings *sync.Map // said → *plimsoll.Finding
+	enriched *sync.Map // flaw → *plimsoll.Enrichment
 }
 
 // New is a matcher of what an index holds.
 func New(x *advisory.Index) *Matcher {
-	return &Matcher{index: x, compiled: &sync.Map{}, covered: &sync.Map{}, findings: &sync.Map{}}
+	return &Matcher{index: x, compiled: &sync.Map{}, covered: &sync.Map{}, findings: &sync.Map{}, enriched: &sync.Map{}}
 }
 
 // Index is what the matcher was made from.
@@ -31,7 +32,7 @@ func (m *Matcher) Index() *advisory.Index { return m.index }
 
 // With is the same matcher under a manifest that says something else about the feeds.
 func (m *Matcher) With(g plimsoll.Generation) *Matcher {
-	return &Matcher{index: m.index.With(g), compiled: m.compiled, covered: m.covered, findings: m.findings}
+	return &Matcher{index: m.index.With(g), compiled: m.compiled, covered: m.covered, findings: m.findings, enriched: m.enriched}
 }
 
 // Flaw is the name under which an id or alias is known: the CVE where there is exactly one.
@@ -229,6 +230,7 @@ func (m *Matcher) published(flaw string, hits []hit) plimsoll.Finding {
 	r := m.rate(flaw, hits)
 	f := plimsoll.Finding{
 		ID: flaw, Aliases: append([]string{}, m.index.Aliases(flaw)...), Severity: r.severity, Score: r.score, Source: r.source, Status: "affected",
+		Enrichment: m.enrichment(flaw),
 	}
 	if malicious(hits) {
 		f.Class = plimsoll.ClassMalicious
@@ -244,6 +246,23 @@ func (m *Matcher) published(flaw string, hits []hit) plimsoll.Finding {
 		m.findings.Store(key, &f)
 	}
 	return f
+}
+
+// enrichment is what is said of a flaw's exploitation, the same for all its findings; nil when nothing is. The day of EPSS's
+// scores is the feed's and not the flaw's, and stays out of it: nearly all scores are the same on the next day.
+func (m *Matcher) enrichment(flaw string) *plimsoll.Enrichment {
+	if e, ok := m.enriched.Load(flaw); ok {
+		return e.(*plimsoll.Enrichment)
+	}
+	e, ok := m.index.Enrichment(flaw)
+	if !ok {
+		return nil
+	}
+	if e.EPSS.Date = (time.Time{}); e == (plimsoll.Enrichment{}) {
+		return nil
+	}
+	one, _ := m.enriched.LoadOrStore(flaw, &e)
+	return one.(*plimsoll.Enrichment)
 }
 
 // fixes is the lowest version by which none of the records matches any more: each names the lowest that suits it, and the

@@ -12,16 +12,19 @@ import (
 
 type advisoryPage struct {
 	listing
-	ID        string
-	Advised   posture.Advised
-	Title     string
-	Active    number
-	Stored    number
-	Unique    number
-	Undecided number
-	Records   []recordLine
-	Fixed     []fixedLine
-	Rows      []posture.Place
+	ID      string
+	Advised posture.Advised
+	Title   string
+	// Enrichment is what is said of exploitation, and Said its words. A record about several flaws has none of its own.
+	Enrichment *plimsoll.Enrichment
+	Said       saying
+	Active     number
+	Stored     number
+	Unique     number
+	Undecided  number
+	Records    []recordLine
+	Fixed      []fixedLine
+	Rows       []posture.Place
 }
 
 // recordLine is one published record that belongs to the advisory.
@@ -64,6 +67,10 @@ func (s *Server) advisory(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, status(p.Fault), "advisory", p)
 		return
 	}
+	if e, ok := v.Enrichment(a.ID); ok {
+		p.Enrichment = &e
+	}
+	p.Said = sayingOf(v, p.Enrichment)
 	own := p.Filter.With("advisory", a.ID)
 	p.Records, p.Fixed = recordsOf(a.Records), fixedIn(v, a.Records)
 	act, all := own.With("scope", list.ScopeActive), own.With("scope", list.ScopeStored)

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/url"
 
+	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/explain"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
@@ -10,9 +11,12 @@ import (
 // evidence is the drawer beside an image that says why it has a flaw, or has not. It has its own URL: the image's with the flaw's id.
 type evidence struct {
 	explain.Image
-	More  int    // places beyond those that are shown
-	Close string // the page without the drawer
-	API   string // the same by the API
+	Said saying // of exploitation
+	// Enrichment is what Said words; nil when nobody says anything.
+	Enrichment *plimsoll.Enrichment
+	More       int    // places beyond those that are shown
+	Close      string // the page without the drawer
+	API        string // the same by the API
 }
 
 // Bounds of the drawer.
@@ -34,6 +38,10 @@ func (p *imagePage) explain(v *posture.View, query url.Values) {
 		Image: x, More: max(0, len(x.Places)-maxEvidencePlaces), Close: p.here(query, "evidence", "") + "#findings",
 		API: "/api/v1/images/" + string(p.Row.Digest) + "/explain/" + url.PathEscape(id),
 	}
+	if e, ok := v.Enrichment(x.Flaw); ok {
+		p.Evidence.Enrichment = &e
+	}
+	p.Evidence.Said = sayingOf(v, p.Evidence.Enrichment)
 	p.Evidence.Places = x.Places[:len(x.Places)-p.Evidence.More]
 }
 

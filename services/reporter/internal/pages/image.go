@@ -210,7 +210,7 @@ func (s *Server) fill(p *imagePage, v *posture.View, r *http.Request, own list.F
 	p.AllLayers = p.here(query, "layer", "")
 	p.layers(v, query, own)
 	shown := own
-	for _, name := range []string{"severity", "fixable"} {
+	for _, name := range []string{"severity", "fixable", "exploited"} {
 		shown = shown.With(name, query.Get(name))
 	}
 	shown = shown.With("layer", p.Layer)
@@ -298,23 +298,19 @@ func (p *imagePage) findingSection(v *posture.View, query url.Values, f list.Fil
 	page, err := list.Places(v, f).Page(query.Get("cursor"), list.PageSize)
 	s := &p.Findings
 	s.Exports = exports{API: link("/api/v1/findings", f.Query()), Self: link("/findings", f.Query()), Origin: p.Origin, At: p.AsOf.Moment}
-	for _, group := range []chipGroup{{"Severity", nil}, {"", nil}} {
-		words, name := []string{"critical", "high", "medium", "low", "not rated"}, "severity"
-		if group.Name == "" {
-			words, name = []string{"yes"}, "fixable"
+	toggle := func(name, value, word string) chip {
+		c := chip{Word: word, On: query.Get(name) == value, Class: class(word)}
+		if c.On {
+			value = ""
 		}
-		for _, w := range words {
-			value, text := w, w
-			if query.Get(name) == w {
-				value = ""
-			}
-			if name == "fixable" {
-				text = "fixable"
-			}
-			group.Chips = append(group.Chips, chip{Word: text, URL: p.here(query, name, value) + "#findings", On: value == "", Class: class(w)})
-		}
-		p.Chips = append(p.Chips, group)
+		c.URL = p.here(query, name, value) + "#findings"
+		return c
 	}
+	severities := chipGroup{Name: "Severity"}
+	for _, w := range []string{"critical", "high", "medium", "low", "not rated"} {
+		severities.Chips = append(severities.Chips, toggle("severity", w, w))
+	}
+	p.Chips = append(p.Chips, severities, chipGroup{"", []chip{toggle("exploited", "yes", "exploited"), toggle("fixable", "yes", "fixable")}})
 	if err != nil {
 		s.Fault = err.Error()
 		return

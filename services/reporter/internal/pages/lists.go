@@ -57,6 +57,7 @@ type imageLine struct {
 	*posture.Row
 	Critical, High split
 	FixableLink    number
+	ExploitedLink  number
 	Secrets        secretCell
 	Base           *baseCell // its direct base; nil when none is known
 	Overdue        number
@@ -100,9 +101,15 @@ func (s *Server) imageOf(v *posture.View, r *posture.Row) imageLine {
 	return imageLine{
 		Overdue: findings(overdue, own.With("overdue", "yes")), Over: daysOver(oldest, s.Now()),
 		Row: r, Critical: parts(plimsoll.SeverityCritical, c), High: parts(plimsoll.SeverityHigh, h), Base: baseOf(v, r),
-		FixableLink: findings(r.Fixable, own.With("fixable", "yes")),
-		Secrets:     secretCellOf(r),
+		FixableLink:   findings(r.Fixable, own.With("fixable", "yes")),
+		ExploitedLink: exploited(v, r, own.With("exploited", "yes")),
+		Secrets:       secretCellOf(r),
 	}
+}
+
+// exploited is a row's count of exploited findings.
+func exploited(v *posture.View, r *posture.Row, f list.Filter) number {
+	return number{N: r.Exploited, URL: link("/findings", f.Query()), Unsure: list.NotToldExploited(v, r)}
 }
 
 // baseOf is the direct base of a row, as its cell shows it.
@@ -127,6 +134,7 @@ type repositoryLine struct {
 	list.Repository
 	Link, FailLink, UnknownLink         number
 	CriticalLink, HighLink, FixableLink number
+	ExploitedLink                       number
 	SecretLink                          number
 }
 
@@ -198,7 +206,7 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = append(imageChips(p.Path, p.Filter), s.platformChips(v, p.listing)...)
-	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "overdue", "detected=7d", "platform", "registry", "sort", "group",
+	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "exploited=yes", "act", "overdue", "detected=7d", "platform", "registry", "sort", "group",
 		"secret="+list.SecretAny, "file="+list.FileAltered, "file="+list.FileForeign)
 	nameBases(v, p.Set)
 	p.Group = p.Filter.Get("group")
@@ -218,7 +226,13 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 
 func repositoryOf(f list.Filter, x list.Repository) repositoryLine {
 	one := f.With("group", "").With("registry", x.Registry).With("repository", x.Repository)
+	exploited := number{URL: link("/findings", one.With("exploited", "yes").Query()), Unsure: list.NoExploitation}
+	if x.Exploited != nil {
+		exploited.N, exploited.Unsure = *x.Exploited, ""
+	}
 	return repositoryLine{
+		ExploitedLink: exploited,
+
 		Repository:  x,
 		Link:        number{N: x.Images, URL: link("/images", one.Query())},
 		FailLink:    verdictNumber(one, x.Fail, plimsoll.VerdictFail),
@@ -270,9 +284,11 @@ func imageChips(path string, f list.Filter) []chipGroup {
 		{"Coverage", chips(path, f, "coverage", "complete", "partial", "failed", "waiting", "stale")},
 		{"Severity", chips(path, f, "severity", "critical", "high", "medium", "low", "not rated")},
 		{"", []chip{
+			{Word: "exploited", URL: link(path, toggleYes(f, "exploited").Query()), On: f.Has("exploited", "yes"), Class: "exploited"},
 			{Word: "fixable", URL: link(path, toggleYes(f, "fixable").Query()), On: f.Has("fixable", "yes")},
 			{Word: "overdue", URL: link(path, toggleYes(f, "overdue").Query()), On: f.Has("overdue", "yes")},
 			toggled(path, f, "detected", "7d", "new this week"),
+			toggled(path, f, "act", list.ActNow, "must act now"),
 		}},
 		{"Holds", []chip{
 			toggled(path, f, "secret", list.SecretAny, "secret"), toggled(path, f, "file", list.FileAltered, "altered file"),
@@ -366,7 +382,7 @@ func (s *Server) findings(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = findingChips(p.Path, p.Filter)
-	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "registry", "sort", "group")
+	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "exploited", "registry", "sort", "group")
 	nameBases(v, p.Set)
 	p.ByPlace = link("/findings", p.Filter.With("group", "").Query())
 	p.ByUnique = link("/findings", p.Filter.With("group", "unique").Query())
@@ -393,6 +409,7 @@ func findingChips(path string, f list.Filter) []chipGroup {
 	return []chipGroup{
 		{"", either(path, f, "scope", list.ScopeActive, list.ScopeStored)},
 		{"Severity", chips(path, f, "severity", "critical", "high", "medium", "low", "not rated")},
+		{"Exploited", either(path, f, "exploited", "yes", "no")},
 		{"Fix known", either(path, f, "fixable", "yes", "no")},
 	}
 }
@@ -417,7 +434,7 @@ func (s *Server) advisories(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = findingChips(p.Path, p.Filter)
-	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "registry", "sort", "group")
+	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "exploited", "registry", "sort", "group")
 	for _, a := range paged(&p.listing, r, list.Advisories(v, p.Filter)) {
 		one := p.Filter.With("advisory", a.ID)
 		p.Rows = append(p.Rows, advisoryLine{

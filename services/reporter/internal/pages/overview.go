@@ -125,6 +125,7 @@ func (s *Server) tiles(v *posture.View, active list.Filter, registry string) []t
 	u := list.Count(v, urgent)
 	short := stored(registry).With("coverage", list.Short)
 	return slices.Concat([]tile{
+		actTile(v, active),
 		{
 			Title: "Fixable critical", number: number{N: u.Images, URL: link("/images", urgent.Query())}, Class: tone(u.Images, "fail"),
 			Cause: []number{
@@ -133,6 +134,23 @@ func (s *Server) tiles(v *posture.View, active list.Filter, registry string) []t
 			},
 		},
 	}, s.dueTiles(v, active), []tile{secretTile(v, active), notCovered(v, short, registry)})
+}
+
+// actTile counts the active images that call for somebody now: a flaw in them is known to be exploited, or a container can
+// read a secret in them.
+func actTile(v *posture.View, active list.Filter) tile {
+	urgent := active.With("act", list.ActNow)
+	exploited, secret := active.With("exploited", "yes"), active.With("secret", list.SecretVisible)
+	n := len(urgent.Rows(v))
+	t := tile{Title: "Must act now", number: number{N: n, URL: link("/images", urgent.Query())}, Class: tone(n, "fail")}
+	t.Cause = []number{
+		{N: len(exploited.Rows(v)), Word: "exploited", URL: link("/images", exploited.Query())},
+		{N: len(secret.Rows(v)), Word: "readable secret", URL: link("/images", secret.Query())},
+	}
+	if !v.Exploitation() {
+		t.Note, t.Cause = list.NoExploitation+" · ", t.Cause[1:]
+	}
+	return t
 }
 
 // secretTile counts the active images that hold a secret, and says of how many it cannot be told.

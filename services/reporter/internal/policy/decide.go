@@ -97,7 +97,7 @@ func Meets(r plimsoll.Rule, f plimsoll.Finding) bool {
 	if len(r.Severity) > 0 && !slices.Contains(r.Severity, f.Severity) {
 		return false
 	}
-	return r.Fixable == nil || *r.Fixable == (f.Fixed != "")
+	return (r.Fixable == nil || *r.Fixable == (f.Fixed != "")) && exploitation(r, f)
 }
 
 func violation(r plimsoll.Rule, in Input) (plimsoll.Violation, bool) {
@@ -140,6 +140,7 @@ func describe(r plimsoll.Rule, n int) string {
 	} else if r.Fixable != nil {
 		parts = append(parts, "without a known fix")
 	}
+	parts = append(parts, exploitationWords(r, n)...)
 	return strings.Join(parts, " ") + "."
 }
 

@@ -150,7 +150,7 @@ func checkRule(r plimsoll.Rule) (faults []string) {
 			faults = append(faults, fmt.Sprintf("class: %q; want malicious or end of life", clip(string(c))))
 		}
 	}
-	return append(faults, checkMost(r)...)
+	return append(append(faults, checkExploitation(r)...), checkMost(r)...)
 }
 
 func clip(s string) string {

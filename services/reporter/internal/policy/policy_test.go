@@ -16,7 +16,7 @@ import (
 func TestBaseline(t *testing.T) {
 	t.Parallel()
 	p := policy.Baseline()
-	if p.Name != "baseline" || p.Target != 95 || !slices.Equal(p.Requires, []string{"packages"}) || len(p.Rules) != 3 || p.Digest == "" {
+	if p.Name != "baseline" || p.Target != 95 || !slices.Equal(p.Requires, []string{"packages"}) || len(p.Rules) != 4 || p.Digest == "" {
 		t.Errorf("baseline %+v", p)
 	}
 	if q := policy.Baseline(); q.Digest != p.Digest {
@@ -70,6 +70,8 @@ func TestDecide(t *testing.T) {
 	}
 	critical := finding("CVE-1", plimsoll.SeverityCritical, "4.17.21")
 	unrated := finding("CVE-2", plimsoll.SeverityNotRated, "4.17.21")
+	exploited := finding("CVE-3", plimsoll.SeverityLow, "")
+	exploited.Enrichment = &plimsoll.Enrichment{SSVC: plimsoll.SSVC{Exploitation: "active"}}
 	whole := map[string]plimsoll.Coverage{"packages": plimsoll.Complete(), "tree": plimsoll.Complete()}
 	current := map[string]plimsoll.Knowledge{"npm": {State: plimsoll.KnownCurrent}}
 	none := map[string]plimsoll.Knowledge{"Debian:13": {State: plimsoll.KnownNone, Reason: "no advisory data"}, "npm": {State: plimsoll.KnownCurrent}}
@@ -83,6 +85,7 @@ func TestDecide(t *testing.T) {
 		"no packages at all":     {policy.Input{Read: whole}, plimsoll.VerdictPass, nil},
 		"fixable critical":       {policy.Input{Read: whole, Known: current, Findings: []plimsoll.Finding{critical}}, plimsoll.VerdictFail, nil},
 		"critical without a fix": {policy.Input{Read: whole, Known: current, Findings: []plimsoll.Finding{finding("CVE-1", plimsoll.SeverityCritical, "")}}, plimsoll.VerdictPass, nil},
+		"exploited":              {policy.Input{Read: whole, Known: current, Findings: []plimsoll.Finding{exploited}}, plimsoll.VerdictFail, nil},
 		"fixable not rated":      {policy.Input{Read: whole, Known: current, Findings: []plimsoll.Finding{unrated}}, plimsoll.VerdictWarn, nil},
 		"a failure wins":         {policy.Input{Read: short, Known: none, Findings: []plimsoll.Finding{unrated, critical}}, plimsoll.VerdictFail, []string{"packages: partial (quarantine: rpm)", "Debian:13: no finding can be told (no advisory data)"}},
 		"coverage short":         {policy.Input{Read: short, Known: current, Findings: []plimsoll.Finding{unrated}}, plimsoll.VerdictUnknown, []string{"packages: partial (quarantine: rpm)"}},

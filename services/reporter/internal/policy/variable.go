@@ -81,8 +81,8 @@ const maxBound = 1_000_000
 
 // checkMost are the faults of a rule's bounds on counts.
 func checkMost(r plimsoll.Rule) (faults []string) {
-	if len(r.Most) > 0 && (len(r.Class) > 0 || len(r.Severity) > 0 || r.Fixable != nil) {
-		faults = append(faults, "most: a rule counts either findings (class, severity, fixable) or the image's content, not both")
+	if len(r.Most) > 0 && (len(r.Class) > 0 || len(r.Severity) > 0 || r.Fixable != nil || asksExploitation(r)) {
+		faults = append(faults, "most: a rule counts either findings (class, severity, fixable, exploited, kev, ransomware, epss) or the image's content, not both")
 	}
 	if r.Most != nil && len(r.Most) == 0 {
 		faults = append(faults, "most: name at least one count, such as image.secrets: 0")

@@ -24,7 +24,8 @@ func (x *nameIndex) learn(all []plimsoll.Package) {
 }
 
 // replace puts another matcher in force. Only the packages that the difference can touch are matched again, and only the
-// images that hold one of which something else is said now are judged again.
+// images that hold one of which something is said now that their rows would show are judged again: each day other scores are
+// given to nearly all flaws, and no row moves for that.
 func (e *Engine) replace(m *match.Matcher) {
 	s := e.state
 	var numbers []int32
@@ -42,11 +43,16 @@ func (e *Engine) replace(m *match.Matcher) {
 	lists := map[*layerList]bool{}
 	changed := map[int32]*found{}
 	for i, r := range matchAll(m, s.known.packages, numbers) {
-		if f := s.numbered.number(r); !f.same(s.findings.by.at(numbers[i])) {
-			changed[numbers[i]] = f
-			for _, l := range s.shelf.holding(numbers[i]) {
-				lists[l] = true
-			}
+		f, was := s.numbered.number(r), s.findings.by.at(numbers[i])
+		if f.same(was) {
+			continue
+		}
+		changed[numbers[i]] = f
+		if f.alike(was, e.cfg.Policy) {
+			continue
+		}
+		for _, l := range s.shelf.holding(numbers[i]) {
+			lists[l] = true
 		}
 	}
 	for _, t := range s.dirty {

@@ -147,7 +147,7 @@ func (e *Engine) show(s *state, t *tag, row *Row, im *image) {
 	j := e.judge(s, im)
 	row.image, row.Digest, row.Platform, row.Release = im, im.source.digest, im.platform, im.release
 	row.Verdict, row.Known, row.Counts = j.verdict, j.known, j.counts
-	row.Fixable, row.Findings, row.Packages = j.fixable, j.findings, im.packages
+	row.Fixable, row.Exploited, row.Findings, row.Packages = j.fixable, j.exploited, j.findings, im.packages
 	row.Content, row.Size, row.Layers, row.Owner = im.content, im.size, im.layers, e.owner(t, im)
 }
 

@@ -3,10 +3,12 @@ package posture
 import (
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 )
 
 // found is what one generation says of one package. It never changes.
@@ -94,6 +96,24 @@ func (n *numbered) number(r match.Result) *found {
 // same reports whether a says what b says.
 func (f *found) same(g *found) bool {
 	return f == g || f != nil && g != nil && f.undecided == g.undecided && reflect.DeepEqual(f.findings, g.findings)
+}
+
+// alike reports whether a row that shows what g says would show the same of f: they differ in nothing but in what is said of
+// exploitation, and neither whether there is any nor whether a rule of the policy is met depends on that.
+func (f *found) alike(g *found, p plimsoll.Policy) bool {
+	if f.undecided != g.undecided || len(f.findings) != len(g.findings) {
+		return false
+	}
+	for i := range f.findings {
+		a, b := f.findings[i], g.findings[i]
+		if a.Exploited() != b.Exploited() || slices.ContainsFunc(p.Rules, func(r plimsoll.Rule) bool { return policy.Meets(r, a) != policy.Meets(r, b) }) {
+			return false
+		}
+		if a.Enrichment, b.Enrichment = nil, nil; !reflect.DeepEqual(a, b) {
+			return false
+		}
+	}
+	return true
 }
 
 // matchAll matches some packages, on all processors.

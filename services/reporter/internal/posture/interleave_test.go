@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/enrich"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 )
@@ -68,7 +69,8 @@ type life struct {
 	tags       map[refKey]plimsoll.Ref // as refs/ has them
 	recipe     plimsoll.Recipe         // the workers' present one
 	records    map[string]plimsoll.Advisory
-	checked    map[string]time.Time // feeds
+	exploited  map[string]plimsoll.Enrichment // by CVE, what feeds say
+	checked    map[string]time.Time           // feeds
 	generation int
 	index      *advisory.Index
 	policy     plimsoll.Policy
@@ -86,7 +88,7 @@ func newLife(t *testing.T, seed uint64, alter func(*Engine)) *life {
 	w := newWorld(t)
 	l := &life{
 		world: w, rand: rand.New(rand.NewPCG(seed, 5)), tags: map[refKey]plimsoll.Ref{}, recipe: recipeOne,
-		records: map[string]plimsoll.Advisory{}, checked: map[string]time.Time{}, policy: policy.Baseline(), alter: alter,
+		records: map[string]plimsoll.Advisory{}, exploited: map[string]plimsoll.Enrichment{}, checked: map[string]time.Time{}, policy: policy.Baseline(), alter: alter,
 		registries: []plimsoll.Registry{{ID: "dev"}, {ID: "lab", Sweep: plimsoll.Schedule{Cron: "off"}}},
 		owners:     Owners{Team: func(_, repository, _ string) string { return map[string]string{"app0": "shop"}[repository] }, Label: "team"},
 		objects:    &cachedObjects{t, w.store, map[string][]byte{}},
@@ -286,7 +288,11 @@ func (l *life) happen() {
 		}
 	case 13, 14: // advisories
 		for range 1 + l.rand.IntN(3) {
-			l.mutate()
+			if l.rand.IntN(2) == 0 {
+				l.exploit()
+			} else {
+				l.mutate()
+			}
 		}
 		l.publish(l.rand.IntN(3) > 0)
 	case 15: // the same advisories, checked again
@@ -296,7 +302,7 @@ func (l *life) happen() {
 			e.SetGeneration(l.index)
 		}
 	case 16:
-		l.policy = []plimsoll.Policy{policy.Baseline(), strict, lax}[l.rand.IntN(3)]
+		l.policy = []plimsoll.Policy{policy.Baseline(), strict, lax, likely}[l.rand.IntN(4)]
 		for _, e := range l.engines {
 			e.SetPolicy(l.policy)
 		}
@@ -519,7 +525,7 @@ func (l *life) ended(registry string) {
 // mutate adds, changes or withdraws a record.
 func (l *life) mutate() {
 	n := l.rand.IntN(10)
-	id := fmt.Sprintf([]string{"GHSA-%d", "DSA-%d", "CVE-2021-%d", "PYSEC-%d"}[n%4], n)
+	id := fmt.Sprintf([]string{"GHSA-%d", "DSA-%d", "CVE-2021-000%d", "PYSEC-%d"}[n%4], n)
 	if _, ok := l.records[id]; ok && l.rand.IntN(3) == 0 {
 		delete(l.records, id)
 		return
@@ -542,16 +548,58 @@ func (l *life) mutate() {
 	}}}
 	switch l.rand.IntN(4) {
 	case 0:
-		a.Aliases = []string{fmt.Sprint("CVE-2021-", l.rand.IntN(4))}
+		a.Aliases = []string{fmt.Sprint("CVE-2021-000", l.rand.IntN(4))}
 	case 1:
 		a.Aliases = []string{fmt.Sprint("GHSA-", l.rand.IntN(10))}
 	case 2:
-		a.Upstream = []string{fmt.Sprint("CVE-2021-", l.rand.IntN(4)), fmt.Sprint("CVE-2021-", l.rand.IntN(4))}
+		a.Upstream = []string{fmt.Sprint("CVE-2021-000", l.rand.IntN(4)), fmt.Sprint("CVE-2021-000", l.rand.IntN(4))}
 	}
 	if v := l.rand.IntN(3); v > 0 {
 		a.Severity = []plimsoll.Score{{Type: "CVSS_V3", Score: []string{critical, medium}[v-1]}}
 	}
 	l.records[id] = a
+}
+
+// exploit lets a feed say something else of a flaw's exploitation, or nothing any more.
+func (l *life) exploit() {
+	cve := fmt.Sprint("CVE-2021-000", l.rand.IntN(4))
+	e := l.exploited[cve]
+	switch l.rand.IntN(5) {
+	case 0:
+		e.KEV = plimsoll.KEV{Added: midnight(l.clock.at), Ransomware: l.rand.IntN(2) == 0}
+	case 1:
+		e.KEV = plimsoll.KEV{}
+	case 2:
+		e.SSVC = plimsoll.SSVC{Exploitation: []string{"none", "poc", "active"}[l.rand.IntN(3)], Date: midnight(l.clock.at)}
+	default:
+		e.EPSS = plimsoll.EPSS{Score: float64(l.rand.IntN(4)) / 4, Percentile: 0.5}
+	}
+	l.exploited[cve] = e
+}
+
+func midnight(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// said are the feeds about exploitation, of this day: that they are newer says nothing of a flaw.
+func (l *life) said() (tables []*enrich.Table) {
+	for _, kind := range enrich.Kinds {
+		read := enrich.Read{Date: midnight(l.clock.at)}
+		for _, cve := range slices.Sorted(maps.Keys(l.exploited)) {
+			e, row := l.exploited[cve], enrich.Row{CVE: cve}
+			switch {
+			case kind == enrich.KEV && !e.KEV.Added.IsZero():
+				row.KEV = e.KEV
+			case kind == enrich.SSVC && e.SSVC.Exploitation != "":
+				row.SSVC = e.SSVC
+			case kind == enrich.EPSS && e.EPSS.Percentile > 0:
+				row.EPSS = e.EPSS
+			default:
+				continue
+			}
+			read.Rows = append(read.Rows, row)
+		}
+		tables = append(tables, enrich.Compile(kind, read))
+	}
+	return tables
 }
 
 // look checks the feeds; one or another is dead.
@@ -581,7 +629,7 @@ func (l *life) publish(look bool) {
 	for _, id := range slices.Sorted(maps.Keys(l.records)) {
 		all = append(all, l.records[id])
 	}
-	l.index = advisory.Compile(l.feeds(fmt.Sprint("g", l.generation)), all)
+	l.index = advisory.Compile(l.feeds(fmt.Sprint("g", l.generation)), all, l.said()...)
 	for _, e := range l.engines {
 		if e != nil {
 			e.SetGeneration(l.index)
@@ -603,6 +651,17 @@ var (
 		Rules: []plimsoll.Rule{{ID: "critical", Text: "No critical finding.", Then: plimsoll.VerdictWarn, Severity: []plimsoll.Severity{plimsoll.SeverityCritical}}},
 	})
 )
+
+// likely is about what is said of exploitation.
+var likely = policy.Seal(plimsoll.Policy{
+	Name: "likely", Version: 1, Target: 100, Requires: []string{plimsoll.AnalyzerPackages},
+	Rules: []plimsoll.Rule{
+		{ID: "likely", Text: "Nothing likely.", Then: plimsoll.VerdictWarn, EPSS: at(0.5)},
+		{ID: "ransom", Text: "Nothing for ransom.", Then: plimsoll.VerdictFail, Ransomware: at(true)},
+	},
+})
+
+func at[T any](v T) *T { return &v }
 
 // TestEachDeltaIsNeeded switches off one handler after the other: the comparison with the recompute must fail for each, or it
 // would not hold what it says to hold.

@@ -11,11 +11,12 @@ import (
 
 // judged is what one generation and policy say of one inventory; rows of several tags share it.
 type judged struct {
-	verdict  plimsoll.Verdict
-	known    map[string]plimsoll.Knowledge
-	counts   map[plimsoll.Severity]int
-	fixable  int
-	findings int
+	verdict   plimsoll.Verdict
+	known     map[string]plimsoll.Knowledge
+	counts    map[plimsoll.Severity]int
+	fixable   int
+	exploited int
+	findings  int
 }
 
 // forming stands where an opinion is about to be formed.
@@ -91,6 +92,9 @@ func opinion(p plimsoll.Policy, f *findings, im *image, scratch *[]plimsoll.Find
 		j.counts[all[i].Severity]++
 		if all[i].Fixed != "" {
 			j.fixable++
+		}
+		if all[i].Exploited() {
+			j.exploited++
 		}
 	}
 	j.verdict = policy.Decide(p, policy.Input{

@@ -136,6 +136,9 @@ func compareRows(a, b *Row) int {
 	if c := verdictRank(a) - verdictRank(b); c != 0 {
 		return c
 	}
+	if a.Exploited != b.Exploited {
+		return b.Exploited - a.Exploited
+	}
 	if c := b.Counts[plimsoll.SeverityCritical] - a.Counts[plimsoll.SeverityCritical]; c != 0 {
 		return c
 	}

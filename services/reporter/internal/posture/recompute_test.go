@@ -40,6 +40,7 @@ type documentRow struct {
 	Known            map[string]plimsoll.Knowledge
 	Counts           map[plimsoll.Severity]int
 	Fixable          int
+	Exploited        int
 	Findings         int
 	Packages         int
 	Content          plimsoll.Content
@@ -102,7 +103,7 @@ func documentOf(v *View) document {
 	for _, r := range v.Rows() {
 		x := documentRow{
 			Reference: r.Reference, Digest: r.Digest, Platform: r.Platform, Verdict: r.Verdict, Read: r.Read, Coverage: r.Coverage, Known: r.Known,
-			Counts: r.Counts, Fixable: r.Fixable, Findings: r.Findings, Packages: r.Packages, Content: r.Content, Release: r.Release, Size: r.Size,
+			Counts: r.Counts, Fixable: r.Fixable, Exploited: r.Exploited, Findings: r.Findings, Packages: r.Packages, Content: r.Content, Release: r.Release, Size: r.Size,
 			Layers: r.Layers, First: r.First, Moved: r.Moved, Active: r.Active, Behind: r.Behind, Owner: r.Owner, Secrets: r.Secrets(), Suspects: r.Suspects(),
 			Places: v.Findings(r),
 		}
@@ -421,6 +422,9 @@ func recompute(b objects, q asked) (d document) {
 				if f.Fixed != "" {
 					row.Fixable++
 				}
+				if e := f.Enrichment; e != nil && (!e.KEV.Added.IsZero() || e.SSVC.Exploitation == "active") {
+					row.Exploited++
+				}
 				row.PackagesAffected = append(row.PackagesAffected, f.Package+" "+f.Version)
 			}
 			row.Verdict = policy.Decide(q.policy, policy.Input{
@@ -532,7 +536,7 @@ func recompute(b objects, q asked) (d document) {
 		return map[plimsoll.VerdictState]int{"fail": 0, "unknown": 1, "warn": 2, "pass": 3, "": 4}[r.Verdict.State]
 	}
 	slices.SortFunc(d.Rows, func(x, y documentRow) int {
-		return cmp.Or(rank(x)-rank(y), y.Counts["critical"]-x.Counts["critical"], y.Counts["high"]-x.Counts["high"],
+		return cmp.Or(rank(x)-rank(y), y.Exploited-x.Exploited, y.Counts["critical"]-x.Counts["critical"], y.Counts["high"]-x.Counts["high"],
 			strings.Compare(x.Reference.Registry, y.Reference.Registry), strings.Compare(x.Reference.Repository, y.Reference.Repository),
 			strings.Compare(x.Reference.Tag, y.Reference.Tag), strings.Compare(x.Platform.String(), y.Platform.String()), strings.Compare(string(x.Digest), string(y.Digest)))
 	})

@@ -17,6 +17,7 @@ type Row struct {
 	Known     map[string]plimsoll.Knowledge // by ecosystem found
 	Counts    map[plimsoll.Severity]int     // findings by severity
 	Fixable   int
+	Exploited int // findings that somebody says are exploited; see [View.Exploitation] before believing a zero
 	Findings  int
 	Packages  int
 	Content   plimsoll.Content // counts of secrets, files and removed packages; see [Row.Analyzed] before believing a zero
@@ -151,7 +152,7 @@ type Event struct {
 //	func (v *View) Position() map[string]int64               // change-log positions folded in
 //	func (v *View) Generation() plimsoll.Generation
 //	func (v *View) Policy() plimsoll.Policy
-//	func (v *View) Rows() []*Row                             // sorted: verdict, critical, high, reference, platform
+//	func (v *View) Rows() []*Row                             // sorted: verdict, exploited, critical, high, reference, platform
 //	func (v *View) Summary() plimsoll.Posture
 //	func (v *View) Image(d plimsoll.Digest) (*Image, bool)   // reads the inventory from the bucket's cache
 //	func (v *View) Findings(r *Row) []plimsoll.Finding

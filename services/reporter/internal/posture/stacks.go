@@ -223,27 +223,30 @@ func (c *counting) forget(from int) {
 	c.met = c.met[:from]
 }
 
+// Sums is how many numbers [Having.Sum] adds up at once.
+const Sums = 4
+
 // Sum adds up what weigh says of each finding of a row, for any number of rows: it is asked once of each distinct finding.
-func (h *Having) Sum(weigh func(*plimsoll.Finding) [3]int32) func(*Row) [3]int32 {
+func (h *Having) Sum(weigh func(*plimsoll.Finding) [Sums]int32) func(*Row) [Sums]int32 {
 	v, f := h.view, h.view.flat()
-	weights := make([][3]int32, v.Distinct())
+	weights := make([][Sums]int32, v.Distinct())
 	for n, x := range v.distinct {
 		if h.meets == nil || h.meets[n] {
 			weights[n] = weigh(x)
 		}
 	}
-	sums := make([][3]int32, len(f.below))
+	sums := make([][Sums]int32, len(f.below))
 	for i := int32(1); int(i) < len(sums); i++ {
 		sum := sums[f.below[i]]
 		if h.layers == nil || h.layers(int(f.layer[i])) {
 			for _, y := range f.of(i) {
 				w := &weights[y.number]
-				sum[0], sum[1], sum[2] = sum[0]+w[0], sum[1]+w[1], sum[2]+w[2]
+				sum[0], sum[1], sum[2], sum[3] = sum[0]+w[0], sum[1]+w[1], sum[2]+w[2], sum[3]+w[3]
 			}
 		}
 		sums[i] = sum
 	}
-	return func(r *Row) (sum [3]int32) {
+	return func(r *Row) (sum [Sums]int32) {
 		if r.image != nil {
 			sum = sums[f.at[r.image.stack]]
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/enrich"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/lineage"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
 )
@@ -71,10 +72,25 @@ func (v *View) reached(positions map[string]int64) bool {
 // Generation is the state of the advisories that verdicts were formed by.
 func (v *View) Generation() plimsoll.Generation { return v.matcher.Index().Generation() }
 
+// Exploitation reports whether any list of exploited flaws was read: without one, that nothing is exploited says nothing.
+func (v *View) Exploitation() bool {
+	for _, f := range v.Generation().Enrichment {
+		if f.Pack != "" && (f.Ecosystem == string(enrich.KEV) || f.Ecosystem == string(enrich.SSVC)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Enrichment is what is said of a flaw's exploitation; false when nobody says anything.
+func (v *View) Enrichment(flaw string) (plimsoll.Enrichment, bool) {
+	return v.matcher.Index().Enrichment(flaw)
+}
+
 // Policy is what verdicts were formed by.
 func (v *View) Policy() plimsoll.Policy { return v.policy }
 
-// Rows are all images, sorted by verdict, critical, high, reference, platform. Rows that are not applicable have no verdict
+// Rows are all images, sorted by verdict, exploited, critical, high, reference, platform. Rows that are not applicable have no verdict
 // (its State is empty) and stand last.
 func (v *View) Rows() []*Row { return v.rows }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/enrich"
 )
 
 // flawed are packages with a flaw, and the flaws.
@@ -60,6 +61,17 @@ func Records() (out []plimsoll.Advisory) {
 		out = append(out, a)
 	}
 	return out
+}
+
+// Exploitation is what is said of exploitation in a world: one flaw stands in CISA's catalogue, of another the decision points
+// say that it is exploited, and two have a score.
+func Exploitation() map[enrich.Kind]string {
+	return map[enrich.Kind]string{
+		enrich.KEV: `{"dateReleased":"2026-11-20T00:00:00Z","vulnerabilities":[{"cveID":"CVE-2021-44228","dateAdded":"2021-12-10","dueDate":"2021-12-24","knownRansomwareCampaignUse":"Known"}]}`,
+		enrich.SSVC: "cve\tdate_published\tcvss_vector\tcvss_score\tssvc_exploitation\tssvc_automatable\tssvc_technical_impact\tkev\tcwe\n" +
+			"CVE-2021-44228\t2021-12-10\t\t10.0\tactive\tyes\ttotal\t\t\nCVE-2023-4911\t2023-10-03\t\t7.8\tactive\tno\ttotal\t\t\nCVE-2024-5535\t2024-06-27\t\t9.1\tnone\tyes\tpartial\t\t\n",
+		enrich.EPSS: "#model_version:v2026.03.14,score_date:2026-11-25T00:00:00Z\ncve,epss,percentile\nCVE-2021-44228,0.94358,0.99957\nCVE-2024-5535,0.01141,0.77616\n",
+	}
 }
 
 var repositories = []string{

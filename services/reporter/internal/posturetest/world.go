@@ -16,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/enrich"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
@@ -40,9 +41,12 @@ type World struct {
 	At         time.Time // what Now gives; tests may move it
 	Policy     plimsoll.Policy
 	Findings   *history.Tracker // of Engine's views
-	rand       *rand.Rand
-	seq        int64
-	checks     *history.FeedLog
+	// Exploitation are the feeds about exploitation that Advise puts beside the records; New fills them in.
+	Exploitation map[enrich.Kind]string
+
+	rand   *rand.Rand
+	seq    int64
+	checks *history.FeedLog
 }
 
 // Now is the world's clock.
@@ -54,6 +58,7 @@ func New(tb testing.TB, n int) *World {
 	w := Empty(tb)
 	w.Decide(w.Policy)
 	w.fill(n)
+	w.Exploitation = Exploitation()
 	w.Advise(Records()...)
 	w.Fold()
 	return w
@@ -143,6 +148,9 @@ func (w *World) Advise(all ...plimsoll.Advisory) {
 	for family, z := range zips {
 		w.check(z.Close())
 		folder[family+"/all.zip"] = &fstest.MapFile{Data: files[family].Bytes()}
+	}
+	for kind, text := range w.Exploitation {
+		folder["enrichment/"+kind.Files()[len(kind.Files())-1]] = &fstest.MapFile{Data: []byte(text)}
 	}
 	x, _, err := advisory.NewUpdater(w.Store, advisory.Files("https://osv.corp.example", folder), advisory.Options{Now: w.Now}).Update(w.tb.Context())
 	w.check(err)

@@ -213,15 +213,18 @@ func (s shown) brought(im imageDocument, all []findingDocument, heading string, 
 // byPackage shows a line a package.
 func (s shown) byPackage(im imageDocument) {
 	groups := grouped(im)
-	s.Line("  %-9s %-19s %-19s %-19s %5s  %s", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "ADVISORIES")
+	s.Line("  %-9s %-16s %-15s %-16s %5s  %s", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "ADVISORIES")
 	for _, g := range groups[:min(mostBase, len(groups))] {
 		f := g.worst()
 		ids := f.ID
 		if n := len(g.findings) - 1; n > 0 {
 			ids += fmt.Sprintf(" +%d", n)
 		}
-		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 19), 19), text.Pad(s.Short(g.installed, 19), 19),
-			text.Pad(s.Short(cmp.Or(s.fixed(g), "none yet"), 19), 19), f.Layer+1, ids)
+		if slices.ContainsFunc(g.findings, findingDocument.exploited) {
+			ids += " " + s.notes(true)
+		}
+		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 16), 16), text.Pad(s.Short(g.installed, 15), 15),
+			text.Pad(s.Short(cmp.Or(s.fixed(g), "none yet"), 16), 16), f.Layer+1, ids)
 	}
 	if n := len(groups) - mostBase; n > 0 {
 		s.Line("            … %s: --all", text.Plural(n, "more package"))

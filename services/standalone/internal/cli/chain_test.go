@@ -28,7 +28,7 @@ func TestChain(t *testing.T) {
 		Reference: "registry.corp.example/shop/orders:2.3", Platform: "linux/amd64", Verdict: plimsoll.VerdictFail, Read: read(plimsoll.ReadComplete),
 		Known: map[string]plimsoll.Knowledge{"npm": {State: plimsoll.KnownCurrent}},
 		Findings: []findingDocument{
-			{ID: "CVE-1", PURL: "pkg:a", Severity: critical, Fixed: "2", Layer: 5}, {ID: "CVE-2", PURL: "pkg:b", Severity: critical, Layer: 0},
+			{ID: "CVE-1", PURL: "pkg:a", Severity: critical, Fixed: "2", Layer: 5, Enrichment: &plimsoll.Enrichment{KEV: plimsoll.KEV{Added: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}}}, {ID: "CVE-2", PURL: "pkg:b", Severity: critical, Layer: 0},
 			{ID: "CVE-3", PURL: "pkg:b", Severity: high, Layer: 0},
 		},
 	}
@@ -47,13 +47,15 @@ func TestChain(t *testing.T) {
   layers    1                            2-5                          6-9
   findings  2 (1 critical)               0                            1 (1 critical)
   advice    newer exists (18 Nov)        -                            see 2
-            CRITICAL   HIGH   MEDIUM   LOW  NOT RATED    TOTAL   FIXABLE
-  own              1      0        0     0          0        1         1
-  base             1      1        0     0          0        2         0
+            CRITICAL   HIGH   MEDIUM   LOW  NOT RATED    TOTAL   FIXABLE  EXPLOITED
+  own              1      0        0     0          0        1         1          1
+  base             1      1        0     0          0        2         0          ?
 FIX FIRST                                                                                    removes
   1 rebuild runtime/java:17 on debian:bookworm (of 18 Nov 2026), then this image  2 of 3  1 critical
   2 log4j-core 2.14.1 → 2.17.1 or later   app/lib/log4j-core-2.14.1.jar                       1 of 3
 FINDINGS   own, layers 6-9 (1)
+  SEVERITY  ADVISORY             PACKAGE          INSTALLED       FIXED IN        LAYER  NOTES
+  CRITICAL  CVE-1                                                 2                   6  exploited
 FINDINGS   base, layers 1-5 (2): by package, worst first`, "\n")
 	lines := strings.Split(out.String(), "\n")
 	for _, line := range want {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -20,12 +22,19 @@ type document struct {
 			State     string    `json:"state"`
 			Checked   time.Time `json:"checked"`
 		} `json:"feeds"`
+		Enrichment []enrichmentDocument `json:"enrichment"`
 	} `json:"data"`
 	Policy struct {
 		Name    string `json:"name"`
 		Version int    `json:"version"`
 	} `json:"policy"`
 	Images []imageDocument `json:"images"`
+}
+
+// enrichmentDocument is a feed about exploitation.
+type enrichmentDocument struct {
+	Ecosystem string `json:"ecosystem"`
+	Records   int    `json:"records"`
 }
 
 type imageDocument struct {
@@ -84,6 +93,27 @@ type findingDocument struct {
 	Fixed    string            `json:"fixed"`
 	Layer    int               `json:"layer"`
 	Path     string            `json:"path"`
+
+	Enrichment *plimsoll.Enrichment `json:"enrichment"`
+}
+
+func (f findingDocument) exploited() bool { return f.Enrichment != nil && f.Enrichment.Exploited() }
+
+// exploitation reports whether any list of exploited flaws was read.
+func (d document) exploitation() bool {
+	return slices.ContainsFunc(d.Data.Enrichment, func(f enrichmentDocument) bool {
+		return f.Records > 0 && strings.HasPrefix(f.Ecosystem, "CISA ")
+	})
+}
+
+// exploited is the number of exploited findings.
+func (im imageDocument) exploited() (n int) {
+	for _, f := range im.Findings {
+		if f.exploited() {
+			n++
+		}
+	}
+	return n
 }
 
 // short reports whether reading fell short, and of what.

@@ -55,7 +55,7 @@ func TestShow(t *testing.T) {
 		Read:       map[string]plimsoll.Coverage{"packages": plimsoll.Partial(hostile)},
 		Known:      map[string]plimsoll.Knowledge{"Debian:13": {State: plimsoll.KnownNone, Reason: hostile}},
 		Findings: []findingDocument{
-			{ID: "CVE-2026-12345678", PURL: "pkg:npm/a", Severity: plimsoll.SeverityCritical, Fixed: hostile},
+			{ID: "CVE-2026-12345678", PURL: "pkg:npm/a", Severity: plimsoll.SeverityCritical, Fixed: hostile, Enrichment: &plimsoll.Enrichment{SSVC: plimsoll.SSVC{Exploitation: "active"}}},
 			{ID: "CVE-2026-2", PURL: "pkg:npm/a", Severity: plimsoll.SeverityNotRated},
 		},
 	}

@@ -18,6 +18,8 @@ type shown struct {
 	fixes []fix  // the upgrades that the server names for the one image
 	// lineage is what the one image stands on, and what to do first.
 	lineage lineageDocument
+	// exploitation is set where a list of exploited flaws was read: without one, none found says nothing.
+	exploitation bool
 }
 
 var marks = map[plimsoll.VerdictState]string{
@@ -35,6 +37,7 @@ func (s shown) verdict(v plimsoll.VerdictState, word string) string {
 // document prints one image in full, several as a line each, and the last line with the exit code and why.
 func (s shown) document(d document) (code int) {
 	code, why := d.exitCode()
+	s.exploitation = d.exploitation()
 	if len(d.Images) == 1 {
 		s.image(d, d.Images[0])
 	} else {
@@ -57,10 +60,11 @@ func (s shown) images(d document) {
 	slices.SortStableFunc(images, func(a, b imageDocument) int {
 		ca, cb := a.count(), b.count()
 		return cmp.Or(cmp.Compare(rank(a), rank(b)),
+			cmp.Compare(b.exploited(), a.exploited()),
 			cmp.Compare(cb[plimsoll.SeverityCritical], ca[plimsoll.SeverityCritical]),
 			cmp.Compare(cb[plimsoll.SeverityHigh], ca[plimsoll.SeverityHigh]), strings.Compare(a.Reference, b.Reference))
 	})
-	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("%-8s %-34s %-10s %-18s %5s %5s %7s %5s", "VERDICT", "IMAGE", "COVERED", "BASE", "C", "H", "N.RATED", "SECR")))
+	s.Line("%s", s.Paint(text.Bold, fmt.Sprintf("%-8s %-30s %-10s %-16s %5s %5s %5s %7s %5s", "VERDICT", "IMAGE", "COVERED", "BASE", "C", "H", "EXPL", "N.RATED", "SECR")))
 	states, covered := map[plimsoll.VerdictState]int{}, 0
 	for _, im := range images {
 		states[im.Verdict]++
@@ -68,8 +72,8 @@ func (s shown) images(d document) {
 		if !short {
 			covered++
 		}
-		s.Line("%s %s %s %s %s", text.Pad(s.verdict(im.Verdict, cmp.Or(marks[im.Verdict], "  n/a")), 8), text.Pad(s.Short(s.name(im), 34), 34),
-			text.Pad(shortState(worst.State), 10), text.Pad(s.Short(baseCell(im, worst), 18), 18), s.columns(im, worst))
+		s.Line("%s %s %s %s %s", text.Pad(s.verdict(im.Verdict, cmp.Or(marks[im.Verdict], "  n/a")), 8), text.Pad(s.Short(s.name(im), 30), 30),
+			text.Pad(shortState(worst.State), 10), text.Pad(s.Short(baseCell(im, worst), 16), 16), s.columns(im, worst))
 	}
 	s.gaps(images)
 	s.Line("%s: %d pass, %d warn, %d fail, %d unknown · coverage %d of %d%s", text.Plural(len(images), "image"),
@@ -100,10 +104,11 @@ func (s shown) name(im imageDocument) string {
 func (s shown) columns(im imageDocument, worst plimsoll.Coverage) string {
 	n := im.count()
 	cells := make([]string, 0, 6)
-	for i, sev := range []plimsoll.Severity{plimsoll.SeverityCritical, plimsoll.SeverityHigh, plimsoll.SeverityNotRated} {
-		cells = append(cells, text.PadLeft(countCell(im, worst, n[sev]), []int{5, 5, 7}[i]))
+	for _, sev := range []plimsoll.Severity{plimsoll.SeverityCritical, plimsoll.SeverityHigh} {
+		cells = append(cells, text.PadLeft(countCell(im, worst, n[sev]), 5))
 	}
-	cells = append(cells, text.PadLeft(secretCell(im, worst), 5))
+	cells = append(cells, text.PadLeft(s.exploitedCell(im, worst, im.exploited()), 5),
+		text.PadLeft(countCell(im, worst, n[plimsoll.SeverityNotRated]), 7), text.PadLeft(secretCell(im, worst), 5))
 	return strings.Join(cells, " ")
 }
 
@@ -116,6 +121,22 @@ func countCell(im imageDocument, worst plimsoll.Coverage, n int) string {
 		return "?"
 	}
 	return text.Count(n)
+}
+
+// exploitedCell is a number of exploited findings; none is no number where no list of exploited flaws was read.
+func (s shown) exploitedCell(im imageDocument, worst plimsoll.Coverage, n int) string {
+	if n == 0 && !s.exploitation && worst.State != plimsoll.ReadNotApplicable {
+		return "?"
+	}
+	return countCell(im, worst, n)
+}
+
+// notes stand beside a finding.
+func (s shown) notes(exploited bool) string {
+	if !exploited {
+		return ""
+	}
+	return s.Paint(text.Red, "exploited")
 }
 
 // gaps says once what is unknown and why, for all images together.
@@ -222,8 +243,8 @@ func unknownKnowledge(im imageDocument) (packages int, reasons string) {
 }
 
 func (s shown) counts(im imageDocument) {
-	const columns = "%8s %6s %8s %5s %10s %8s %9s"
-	s.Line("            "+columns, "CRITICAL", "HIGH", "MEDIUM", "LOW", "NOT RATED", "TOTAL", "FIXABLE")
+	const columns = "%8s %6s %8s %5s %10s %8s %9s %10s"
+	s.Line("            "+columns, "CRITICAL", "HIGH", "MEDIUM", "LOW", "NOT RATED", "TOTAL", "FIXABLE", "EXPLOITED")
 	_, worst := im.short()
 	row := func(head string, all []findingDocument) {
 		part := im
@@ -236,7 +257,8 @@ func (s shown) counts(im imageDocument) {
 		}
 		cell := func(n int) string { return countCell(im, worst, n) }
 		s.Line("  %-9s "+columns, head, cell(n[plimsoll.SeverityCritical]), cell(n[plimsoll.SeverityHigh]), cell(n[plimsoll.SeverityMedium]),
-			cell(n[plimsoll.SeverityLow]+n[plimsoll.SeverityNone]), cell(n[plimsoll.SeverityNotRated]), cell(len(all)), cell(fixable))
+			cell(n[plimsoll.SeverityLow]+n[plimsoll.SeverityNone]), cell(n[plimsoll.SeverityNotRated]), cell(len(all)), cell(fixable),
+			s.exploitedCell(im, worst, part.exploited()))
 	}
 	if s.lineage.OwnFrom == 0 {
 		row("findings", im.Findings)
@@ -330,11 +352,11 @@ func (s shown) everyFinding(im imageDocument, most int) {
 	for _, p := range im.Packages {
 		versions[p.PURL] = [2]string{p.Name, p.Version}
 	}
-	s.Line("  %-9s %-20s %-19s %-19s %-19s %5s", "SEVERITY", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER")
+	s.Line("  %-9s %-20s %-16s %-15s %-15s %5s  %s", "SEVERITY", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "NOTES")
 	for _, f := range im.Findings[:min(most, len(im.Findings))] {
 		v := versions[f.PURL]
-		s.Line("  %s %s %s %s %s %5d", text.Pad(s.severity(f.Severity), 9), text.Pad(text.Clean(f.ID), 20), text.Pad(s.Short(v[0], 19), 19),
-			text.Pad(s.Short(v[1], 19), 19), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 19), 19), f.Layer+1)
+		s.Line("%s", strings.TrimRight(fmt.Sprintf("  %s %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(text.Clean(f.ID), 20), text.Pad(s.Short(v[0], 16), 16),
+			text.Pad(s.Short(v[1], 15), 15), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 15), 15), f.Layer+1, s.notes(f.exploited())), " "))
 	}
 }
 
