@@ -86,7 +86,7 @@ func Run(ctx context.Context, c Config) error {
 	defer running.Wait() // before the connections above are closed
 	defer stop()
 
-	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, writer, temporal, advisories), c.Log)
+	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, findings, writer, temporal, advisories), c.Log)
 	if err != nil {
 		return err
 	}
@@ -141,13 +141,14 @@ func ready(keeper *access.Keeper, state *parts, engine *posture.Engine) error {
 }
 
 // handler is every path of the reporter. Health is open to probes; all else goes by the tokens.
-func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, past past, w *report.Writer, sweeps api.Sweeps, f api.Feed) http.Handler {
+func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, past past, findings *history.Tracker, w *report.Writer, sweeps api.Sweeps, f api.Feed) http.Handler {
 	metrics := admin.NewRegistry()
 	metrics.MustRegister(gauges{engine.View, c.StaleAfter})
 	ops := admin.Handler(metrics, func() error { return ready(keeper, state, engine) })
 	site := http.NewServeMux()
 	pages.New(pages.Config{
-		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately, Registries: c.Registries, Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
+		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately, Course: findings.Course, Registries: c.Registries,
+		Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
 	}).Register(site)
 	root := http.NewServeMux()
 	api.New(api.Config{

@@ -17,6 +17,7 @@ type Finding struct {
 	Aliases    []string          `json:"aliases,omitempty"` // other names it has or had, sorted
 	Severity   plimsoll.Severity `json:"severity"`          // as last seen
 	Spans      []Span            `json:"spans"`             // oldest first, apart from each other
+	Away       []Away            `json:"away,omitempty"`    // when it was out of sight within them, oldest first
 	// Stands are the images that hold it, sorted; none when it is closed. An image that cannot be read stays among them.
 	Stands []Stand `json:"stands,omitempty"`
 }
@@ -26,6 +27,16 @@ type Span struct {
 	First  time.Time `json:"first"`
 	Closed *Closure  `json:"closed,omitempty"` // nil while it is open
 }
+
+// Away is a time in which no tag named an image that held a finding, until one did again.
+type Away struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+}
+
+// maxAway bounds how many of these times are kept of one finding, the latest: a tag that comes and goes with each build has
+// many, and only a chart asks for them.
+const maxAway = 50
 
 // Stand is one image that holds a finding.
 type Stand struct {
@@ -87,10 +98,26 @@ func (f *Finding) open(at time.Time) {
 	switch {
 	case len(f.Spans) > 0 && f.last().Closed == nil:
 	case len(f.Spans) > 0 && f.last().Closed.Proof == ProofTagGone:
+		f.Away = append(f.Away[max(0, len(f.Away)-maxAway+1):], Away{f.last().Closed.Time, at})
 		f.last().Closed = nil
 	default:
 		f.Spans = append(f.Spans, Span{First: at})
 	}
+}
+
+// StoodAt reports whether the finding stood at a moment, as it was known then.
+func (f *Finding) StoodAt(at time.Time) bool {
+	for _, a := range f.Away {
+		if !a.From.After(at) && a.Until.After(at) {
+			return false
+		}
+	}
+	for _, s := range f.Spans {
+		if !s.First.After(at) && (s.Closed == nil || s.Closed.Time.After(at)) {
+			return true
+		}
+	}
+	return false
 }
 
 // named reports whether it is known under one of some names.

@@ -102,7 +102,7 @@ func (t *Tracker) All() []Finding {
 
 func (f *Finding) clone() Finding {
 	out := *f
-	out.Aliases, out.Stands, out.Spans = slices.Clone(f.Aliases), slices.Clone(f.Stands), slices.Clone(f.Spans)
+	out.Aliases, out.Stands, out.Spans, out.Away = slices.Clone(f.Aliases), slices.Clone(f.Stands), slices.Clone(f.Spans), slices.Clone(f.Away)
 	return out
 }
 
@@ -271,7 +271,7 @@ func (t *Tracker) stand(k repoKey, r *repo, f *Finding, now map[flaw]*held, id f
 }
 
 func (f *Finding) equal(o *Finding) bool {
-	return f.ID == o.ID && f.Severity == o.Severity && slices.Equal(f.Aliases, o.Aliases) && slices.Equal(f.Stands, o.Stands) && slices.Equal(f.Spans, o.Spans)
+	return f.ID == o.ID && f.Severity == o.Severity && slices.Equal(f.Aliases, o.Aliases) && slices.Equal(f.Stands, o.Stands) && slices.Equal(f.Spans, o.Spans) && slices.Equal(f.Away, o.Away)
 }
 
 // vanish looks for the proof that a finding which the rows of its repository do not show any more is gone. Images that cannot

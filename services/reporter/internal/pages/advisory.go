@@ -25,6 +25,7 @@ type advisoryPage struct {
 	Records    []recordLine
 	Fixed      []fixedLine
 	Rows       []posture.Place
+	Reach      reach
 }
 
 // recordLine is one published record that belongs to the advisory.
@@ -79,6 +80,10 @@ func (s *Server) advisory(w http.ResponseWriter, r *http.Request) {
 	p.Stored = number{N: n.Images, URL: link("/images", all.Query())}
 	p.Unique = number{N: n.Unique, URL: link("/findings", all.With("group", "unique").Query())}
 	p.undecided(v)
+	p.owners(v, s.Now())
+	p.bases(v)
+	s.course(&p, v)
+	p.unmatched(v)
 	p.Exports = exportsOf(r, "/findings", own.Query())
 	p.Chips = []chipGroup{{"", either(p.Path, p.Filter, "scope", list.ScopeActive, list.ScopeStored)}}
 	p.Rows = paged(&p.listing, r, list.Places(v, own))

@@ -26,8 +26,10 @@ type Config struct {
 	Replay func(context.Context, time.Time) (*posture.Moment, error)
 	// Moved says why the posture moved between two moments, and Lately over the last week, without waiting: nil while that is
 	// being found. Without Moved the pages say nothing of it, without Lately they ask Moved.
-	Moved      func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
-	Lately     func(now time.Time, registry string) *history.Moved
+	Moved  func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
+	Lately func(now time.Time, registry string) *history.Moved
+	// Course is how a flaw stood over time, see [history.Tracker.Course]; without it the advisory page has no chart.
+	Course     func(registry string, packages, names []string, until time.Time) []history.Point
 	Registries []plimsoll.Registry
 	Reports    func(context.Context) ([]report.Manifest, error)
 	StaleAfter time.Duration // a feed not checked for longer is stale
