@@ -19,6 +19,9 @@ const (
 	maxAppends = 64
 	// readAhead batches of a stream are fetched at once, so that a long log is not read at one round trip a batch.
 	readAhead = 16
+	// tailFresh is how long the end of a stream is believed to be where it was seen, or later. Batches much older than that are
+	// merged, and their numbers, which are then free again, must not be taken: see mergeAfter.
+	tailFresh = time.Hour
 )
 
 // tail is the last sequence of a stream as far as this process knows; others may have gone on.
@@ -26,6 +29,12 @@ type tail struct {
 	mu    sync.Mutex // held while the stream is appended to: one writer a process needs no second try
 	known bool
 	seq   int64
+	seen  time.Time // when it was
+}
+
+// fresh reports whether the tail may be built on. It asks the wall clock, which goes on while a machine sleeps.
+func (t *tail) fresh(now time.Time) bool {
+	return t.known && now.Round(0).Sub(t.seen.Round(0)) < tailFresh
 }
 
 func (s *Store) tail(stream string) *tail {
@@ -41,13 +50,16 @@ func (s *Store) tail(stream string) *tail {
 
 // Append writes one batch under the stream's next number, which it returns. Where another writer takes the number
 // first, it reads on and takes the next. The order across streams is not defined.
+//
+// A writer that slept between looking for the end and writing may find its number free because the batch that had it was
+// merged: it looks again before it says that the batch is in.
 func (s *Store) Append(ctx context.Context, stream, actor string, now time.Time, changes []plimsoll.Change) (int64, error) {
 	t := s.tail(stream)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for try := range maxAppends {
 		// The number after the one remembered is tried at once; only a lost race, or the first time, asks for the end.
-		if try > 0 || !t.known {
+		if try > 0 || !t.fresh(s.now()) {
 			if err := s.advance(ctx, stream, t); err != nil {
 				return 0, fmt.Errorf("append to %s: %w", stream, err)
 			}
@@ -57,8 +69,18 @@ func (s *Store) Append(ctx context.Context, stream, actor string, now time.Time,
 		if err != nil {
 			return 0, fmt.Errorf("append to %s: %w", stream, err)
 		}
+		if mine && !t.fresh(s.now()) {
+			if mine, err = s.stillMine(ctx, stream, batch.Sequence); err != nil {
+				return 0, fmt.Errorf("append to %s: %w", stream, err)
+			}
+			if !mine {
+				t.known = false
+				continue
+			}
+		}
 		t.seq++
 		if mine {
+			t.seen = s.now()
 			return batch.Sequence, nil
 		}
 	}
@@ -78,14 +100,26 @@ func (s *Store) appendBatch(ctx context.Context, batch plimsoll.ChangeBatch) (mi
 		return err == nil, err
 	}
 	there, err := s.Get(ctx, key)
+	if errors.Is(err, plimsoll.ErrNotFound) {
+		return false, nil // it was another's, and has been merged since
+	}
 	if err != nil {
 		return false, err
 	}
 	return bytes.Equal(there.Bytes, b), nil
 }
 
+// stillMine says whether a batch that has just been written counts. Where its number stands merged it does not, and is removed.
+func (s *Store) stillMine(ctx context.Context, stream string, seq int64) (bool, error) {
+	x, err := s.spanOf(ctx, stream, seq)
+	if err != nil || x.first == 0 || x.first > seq {
+		return err == nil, err
+	}
+	return false, s.Delete(ctx, ChangeKey(stream, seq))
+}
+
 // Position is the stream's last sequence, 0 when it has none. The first call for a stream costs a few dozen requests
-// on a long log, later ones one and what came since.
+// on a long log, as does one after an hour without; others one and what came since.
 func (s *Store) Position(ctx context.Context, stream string) (int64, error) {
 	t := s.tail(stream)
 	t.mu.Lock()
@@ -96,14 +130,24 @@ func (s *Store) Position(ctx context.Context, stream string) (int64, error) {
 	return t.seq, nil
 }
 
-// advance moves t to the end of the stream. The first time, a listing makes sure that nothing stands after a gap.
+// advance moves t to the end of the stream. The first time, and where t may be too old, listings make sure that it begins
+// beyond what is merged, and that nothing stands after a gap.
 func (s *Store) advance(ctx context.Context, stream string, t *tail) error {
+	now := s.now()
+	if !t.fresh(now) {
+		t.known = false
+		merged, err := s.mergedTo(ctx, stream, t.seq)
+		if err != nil {
+			return err
+		}
+		t.seq = merged
+	}
 	for {
 		end, err := s.end(ctx, stream, t.seq)
 		if err != nil {
 			return err
 		}
-		t.seq = end
+		t.seq, t.seen = end, now
 		if t.known {
 			return nil
 		}
@@ -111,11 +155,16 @@ func (s *Store) advance(ctx context.Context, stream string, t *tail) error {
 		if err != nil {
 			return err
 		}
-		t.known = !more
+		if more == inMerged { // the end that was found was merged meanwhile
+			if t.seq, err = s.mergedTo(ctx, stream, end); err != nil {
+				return err
+			}
+		}
+		t.known = more == nothingMore
 	}
 }
 
-// end is the last number of the stream, which has low (or low is 0). Numbers have no gaps, so it is found by doubling
+// end is the last number of the stream, which has low, alone or merged (or low is 0). Numbers have no gaps, so it is found by doubling
 // steps and halving them again, with single HEADs: to list a long log costs the whole of it on a file system.
 func (s *Store) end(ctx context.Context, stream string, low int64) (int64, error) {
 	step := int64(1)
@@ -144,11 +193,12 @@ func (s *Store) end(ctx context.Context, stream string, low int64) (int64, error
 	return low, nil
 }
 
-// after is the lowest sequence above seq that a listing shows; 0 when there is none.
+// after is the lowest sequence above seq that a listing shows to stand alone; 0 when there is none. Merged ones come after all
+// numbers.
 func (s *Store) after(ctx context.Context, stream string, seq int64) (int64, error) {
 	prefix := PrefixChanges + stream + "/"
 	key, err := s.first(ctx, prefix, ChangeKey(stream, seq))
-	if err != nil || key == "" {
+	if err != nil || key == "" || strings.HasPrefix(key, mergedPrefix(stream)) {
 		return 0, err
 	}
 	n, err := strconv.ParseInt(strings.TrimPrefix(key, prefix), 10, 64)
@@ -167,7 +217,8 @@ type GapError struct {
 }
 
 func (e *GapError) Error() string {
-	return fmt.Sprintf("change log %s: number %d is missing and %d exists: restore %s from a backup", e.Stream, e.Missing, e.Next, ChangeKey(e.Stream, e.Missing))
+	return fmt.Sprintf("change log %s: number %d is missing and %d exists: restore %s, or what holds it under %s, from a backup",
+		e.Stream, e.Missing, e.Next, ChangeKey(e.Stream, e.Missing), mergedPrefix(e.Stream))
 }
 
 // Unwrap makes a gap an integrity fault.
@@ -203,8 +254,16 @@ func (s *Store) Changes(ctx context.Context, stream string, after int64) iter.Se
 				yield(plimsoll.ChangeBatch{}, err)
 				return
 			}
-			if !more {
+			if more == nothingMore {
 				return
+			}
+			if more == inMerged {
+				for batch, err := range s.mergedFrom(ctx, stream, next) {
+					if !yield(batch, err) || err != nil {
+						return
+					}
+					next = batch.Sequence + 1
+				}
 			}
 			width = 1
 		}
@@ -228,27 +287,58 @@ func (s *Store) batches(ctx context.Context, stream string, first int64, n int) 
 func (s *Store) batch(ctx context.Context, stream string, seq int64) (plimsoll.ChangeBatch, error) {
 	key := ChangeKey(stream, seq)
 	b, err := ReadJSON[plimsoll.ChangeBatch](ctx, s, key)
-	if err == nil && (b.Stream != stream || b.Sequence != seq) {
-		err = fmt.Errorf("read %s: %w: it holds %s %d", s.at(key), plimsoll.ErrIntegrity, b.Stream, b.Sequence)
+	if err == nil {
+		err = s.isBatch(b, stream, seq)
 	}
 	return b, err
 }
 
-// goesOn says whether there is something to read at seq, which was missing a moment ago. What a listing shows after it
-// is either news or proof of a gap.
-func (s *Store) goesOn(ctx context.Context, stream string, seq int64) (bool, error) {
+// isBatch checks that a batch is the one of its number.
+func (s *Store) isBatch(b plimsoll.ChangeBatch, stream string, seq int64) error {
+	if b.Stream != stream || b.Sequence != seq {
+		return fmt.Errorf("read %s: %w: it holds %s %d", s.at(ChangeKey(stream, seq)), plimsoll.ErrIntegrity, b.Stream, b.Sequence)
+	}
+	return nil
+}
+
+// more is where a stream goes on.
+type more int
+
+const (
+	nothingMore more = iota
+	alone
+	inMerged
+)
+
+// goesOn says whether and where there is something to read at seq, which did not stand alone a moment ago. What listings show
+// after it is either news or proof of a gap.
+func (s *Store) goesOn(ctx context.Context, stream string, seq int64) (more, error) {
 	later, err := s.after(ctx, stream, seq-1)
-	if err != nil || later == 0 {
-		return false, err
+	if err != nil {
+		return nothingMore, err
 	}
 	if later == seq {
-		return true, nil
+		return alone, nil
 	}
-	ok, err := s.Head(ctx, ChangeKey(stream, seq))
-	if err == nil && !ok {
-		err = gap(stream, seq, later)
+	if later != 0 {
+		ok, err := s.Head(ctx, ChangeKey(stream, seq))
+		if err != nil || ok {
+			return alone, err
+		}
 	}
-	return ok, err
+	// What is merged is written before the single ones go: who misses one of these finds it here.
+	x, err := s.spanOf(ctx, stream, seq)
+	switch {
+	case err != nil:
+		return nothingMore, err
+	case x.first != 0 && x.first <= seq:
+		return inMerged, nil
+	case x.first != 0 && (later == 0 || x.first < later):
+		return nothingMore, gap(stream, seq, x.first)
+	case later != 0:
+		return nothingMore, gap(stream, seq, later)
+	}
+	return nothingMore, nil
 }
 
 // Streams are the names of all streams that hold a change, sorted.

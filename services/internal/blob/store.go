@@ -60,6 +60,8 @@ type Store struct {
 	bucket string
 	where  string // endpoint/bucket, for errors
 
+	now func() time.Time // the tails' clock
+
 	unconditional atomic.Bool // set by SelfTest when conditional writes are not honoured
 
 	mu    sync.Mutex
@@ -80,7 +82,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		core: *core, idle: tr.CloseIdleConnections, bucket: c.Bucket, where: c.Endpoint + "/" + c.Bucket,
-		tails: map[string]*tail{}, turns: map[string]*turn{},
+		now: time.Now, tails: map[string]*tail{}, turns: map[string]*turn{},
 	}
 	if err := s.ensureBucket(ctx, c); err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", s.where, err)
