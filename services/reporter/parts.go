@@ -14,6 +14,7 @@ const (
 	partTemporal = "temporal"
 	partReports  = "reports"
 	partExports  = "exports"
+	partLog      = "change log"
 	partTokens   = "tokens"
 )
 

@@ -97,7 +97,7 @@ func Run(ctx context.Context, c Config) error {
 	running.Go(func() { follow(ctx, engine, hints, state, c.Log) })
 	running.Go(func() { keepSnapshots(ctx, engine, c.Log) })
 	running.Go(func() {
-		(&exporter{store: store, view: engine.View, folder: c.Cache, parts: state, log: c.Log}).run(ctx, time.Now)
+		(&daily{store: store, view: engine.View, folder: c.Cache, parts: state, log: c.Log}).run(ctx, time.Now)
 	})
 	running.Go(func() { findings.Run(ctx, conf, engine, c.Log) })
 	running.Go(func() { past.movements.Run(ctx, time.Now, c.Log) })
