@@ -13,8 +13,10 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posturetest"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
 )
 
 // said is what the pages and the API said on one day, by URL.
@@ -27,7 +29,7 @@ type said struct {
 func (b *browser) asked() []string {
 	urls := b.every()
 	for _, u := range []string{
-		"/images?scope=stored&limit=1000", "/images?scope=stored&format=csv", "/findings?scope=stored&format=ndjson", "/findings/unique?scope=stored&format=csv",
+		"/images?scope=stored&limit=1000", "/images?scope=stored&format=csv", "/findings?scope=stored&format=ndjson", "/findings?scope=stored&format=parquet", "/findings/unique?scope=stored&format=csv",
 		"/repositories?scope=stored", "/advisories?scope=stored", "/advisories/CVE-2021-44228", "/coverage", "/coverage/gaps?format=csv", "/coverage/feeds",
 		"/posture", "/status", "/changes?limit=1000", "/search?q=log4j", "/scan", "/scan?format=sarif",
 	} {
@@ -67,27 +69,34 @@ func atMoment(target string, at time.Time) string {
 	return path + "?" + strings.TrimPrefix(query+"&at="+url.QueryEscape(at.UTC().Format(time.RFC3339)), "&")
 }
 
-// TestReplay keeps what every page and call said on each of several days, and asks again 35 days later, after generations
-// were thinned out: the answers are the same to the byte.
+// TestReplay keeps what every page and call said on each of several days, and asks again 35 days later, after retention has
+// removed generations and old changes were merged, each night: the answers are the same to the byte.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	w := posturetest.New(t, 60)
 	b := browse(t, w)
 	days := []said{b.listen()}
-	var kept []string // generations of each day's end
 	for day := 1; day <= 5; day++ {
-		w.At = w.At.Add(24 * time.Hour)
+		w.At = w.At.Add(23 * time.Hour)
+		w.Advise(append(posturetest.Records(), news(w, day, "morning"))...) // is not the day's last, and will go
+		w.At = w.At.Add(time.Hour)
 		someDay(w, day)
 		w.Advance()
-		kept = append(kept, w.Engine.View().Generation().ID)
 		days = append(days, b.listen())
 	}
-	first := days[0].at
-	w.At = w.At.AddDate(0, 0, 35)
+	removed, merged := 0, 0
+	for day := 6; day <= 40; day++ {
+		w.At = w.At.Add(24 * time.Hour)
+		w.Log("harbor", "push", plimsoll.Change{Kind: plimsoll.ChangeCommand, Subject: "harbor", Text: "sweep start"})
+		w.Advise(append(posturetest.Records(), news(w, day, "evening"))...)
+		generations, changes := nightly(t, w)
+		removed, merged = removed+generations, merged+changes
+	}
 	someDay(w, 99)
 	w.Advance()
-	kept = append(kept, w.Engine.View().Generation().ID)
-	thin(t, w, append(kept, first.Format("2006-01-02T150405Z")))
+	if removed < 5 || merged < 60 {
+		t.Errorf("%d generations removed and %d batches merged: it is not tried whether answers survive that", removed, merged)
+	}
 	compared := 0
 	for _, day := range days {
 		for target, was := range day.text {
@@ -105,7 +114,7 @@ func TestReplay(t *testing.T) {
 			compared++
 		}
 	}
-	t.Logf("%d answers compared", compared)
+	t.Logf("%d answers compared, after %d generations went and %d batches were merged", compared, removed, merged)
 	if status, _, text := b.get("/?at=2020-01-01"); status != 404 || !strings.Contains(text, "begins") {
 		t.Errorf("before the log: %d", status)
 	}
@@ -143,25 +152,41 @@ func someDay(w *posturetest.World, day int) {
 		w.Registries = w.Registries[:2]
 		w.Decide(w.Policy)
 	}
-	w.Advise(append(posturetest.Records(), plimsoll.Advisory{
-		ID: fmt.Sprintf("CVE-2026-%04d", day), Summary: "news", Published: w.At, Modified: w.At,
-		Affected: []plimsoll.Affected{{Ecosystem: "Maven", Package: "log4j-core", Ranges: []plimsoll.Range{{Type: "ECOSYSTEM", Events: []plimsoll.Event{{Introduced: "0"}, {Fixed: fmt.Sprintf("2.%d", 15+day%4)}}}}}},
-	})...)
+	w.Advise(append(posturetest.Records(), news(w, day, "news"))...)
 }
 
-// thin drops every generation but some, as their retention does.
-func thin(t *testing.T, w *posturetest.World, keep []string) {
+// news is an advisory about what [someDay] pushes, another one each day.
+func news(w *posturetest.World, day int, summary string) plimsoll.Advisory {
+	return plimsoll.Advisory{
+		ID: fmt.Sprintf("CVE-2026-%04d", day), Summary: summary, Published: w.At, Modified: w.At,
+		Affected: []plimsoll.Affected{{Ecosystem: "Maven", Package: "log4j-core", Ranges: []plimsoll.Range{{Type: "ECOSYSTEM", Events: []plimsoll.Event{{Introduced: "0"}, {Fixed: fmt.Sprintf("2.%d", 15+day%4)}}}}}},
+	}
+}
+
+// nightly does what the reporter does each day to what is old.
+func nightly(t *testing.T, w *posturetest.World) (generations, changes int) {
 	t.Helper()
-	for e, err := range w.Store.List(t.Context(), blob.PrefixGenerations, "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Contains(keep, strings.TrimPrefix(e.Key, blob.PrefixGenerations)) {
-			if err := w.Store.Delete(t.Context(), e.Key); err != nil {
+	count := func() (n int) {
+		for _, err := range w.Store.List(t.Context(), blob.PrefixGenerations, "") {
+			if err != nil {
 				t.Fatal(err)
 			}
+			n++
 		}
+		return n
 	}
+	before := count()
+	named, err := report.Generations(t.Context(), w.Store)
+	if err == nil {
+		_, err = advisory.Tidy(t.Context(), w.Store, named, w.At)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changes, err = w.Store.Compact(t.Context(), w.At); err != nil {
+		t.Fatal(err)
+	}
+	return before - count(), changes
 }
 
 // TestMomentStaysInLinks follows every link of a past page: each leads to a page of the same moment, but the one to now.
