@@ -57,6 +57,10 @@ type Line struct {
 	Base          string            `json:"base,omitempty"` // that brought it
 	BaseDigest    plimsoll.Digest   `json:"base_digest,omitempty"`
 	FirstDetected time.Time         `json:"first_detected,omitzero"`
+	Exploited     *bool             `json:"exploited,omitempty"`
+	KEVAdded      time.Time         `json:"kev_added,omitzero" columns:"date"`
+	SSVC          string            `json:"ssvc_exploitation,omitempty"`
+	EPSS          *float64          `json:"epss,omitempty"`
 	Deadline      time.Time         `json:"deadline,omitzero"`
 	Overdue       *bool             `json:"overdue,omitempty"`
 	DaysOver      *int              `json:"days_over,omitempty"`
@@ -110,15 +114,15 @@ func linesOf(v *posture.View, r *posture.Row, now time.Time) iter.Seq[Line] {
 		}
 		chain, _ := v.Chain(r)
 		for _, f := range v.Findings(r) {
-			if !yield(of.with(v.Place(r, f, now), chain)) {
+			if !yield(of.with(v.Place(r, f, now), chain, v.Exploitation())) {
 				return
 			}
 		}
 	}
 }
 
-// with is the line of one finding of the image that x names.
-func (x Line) with(p posture.Place, chain []posture.Link) Line {
+// with is the line of one finding of the image that x names. told: that nobody says it is exploited says something.
+func (x Line) with(p posture.Place, chain []posture.Link, told bool) Line {
 	f := p.Finding
 	x.Kind, x.ID, x.Aliases, x.Class, x.Severity, x.Score = KindFinding, f.ID, f.Aliases, string(f.Class), f.Severity, f.Score
 	if f.Class == "" {
@@ -126,6 +130,15 @@ func (x Line) with(p posture.Place, chain []posture.Link) Line {
 	}
 	x.Package, x.Version, x.Ecosystem, x.PURL, x.Fixed = f.Package, f.Version, f.Ecosystem, f.PURL, f.Fixed
 	x.Layer, x.Path, x.FirstDetected = new(f.Layer), f.Path, p.First
+	if f.Exploited() || told {
+		x.Exploited = new(f.Exploited())
+	}
+	if e := f.Enrichment; e != nil {
+		x.KEVAdded, x.SSVC = e.KEV.Added, e.SSVC.Exploitation
+	}
+	if score, ok := f.EPSS(); ok {
+		x.EPSS = &score
+	}
 	if d := p.Due; d != nil {
 		x.Deadline, x.Overdue, x.DaysOver = d.At, new(d.Overdue), new(d.Over)
 	}
