@@ -14,6 +14,8 @@ type Finding struct {
 	Layer    int      `json:"layer"`  // index, lowest = 0
 	Path     string   `json:"path"`   // where the package was found
 	Status   string   `json:"status"` // "affected"
+	// Text says in a sentence what no record tells: of an end of life. Empty elsewhere.
+	Text string `json:"text,omitempty"`
 	// Enrichment is what others say of its exploitation; nil when their feeds say nothing. Findings share it: it must not be
 	// changed. The date of EPSS is not set, because it is the feed's: a score that stays the same is the same finding.
 	Enrichment *Enrichment `json:"enrichment,omitempty"`

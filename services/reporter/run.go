@@ -34,7 +34,8 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if _, err := eol.Open(c.EndOfLife); err != nil { // said at the start, not when it is asked
+	ends, err := eol.Open(c.EndOfLife)
+	if err != nil {
 		return fmt.Errorf("reporter.end_of_life: %w", err)
 	}
 	if err := access.CheckListen(c.Listen, c.TokensFile); err != nil {
@@ -57,7 +58,7 @@ func Run(ctx context.Context, c Config) error {
 	findings := history.NewTracker()
 	conf := posture.Config{
 		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Owners: owners,
-		Clock: findings, Cache: advisory.Cache(c.Cache), Log: c.Log,
+		EndOfLife: ends, Clock: findings, Cache: advisory.Cache(c.Cache), Log: c.Log,
 	}
 	engine, past := posture.New(conf), newPast(conf)
 	advisories := openFeed(c, store, engine, state)

@@ -37,8 +37,11 @@ type Fact struct {
 	Note    string    `json:"note,omitempty"`
 }
 
+// Over is the first moment after the last day with fixes.
+func (f Fact) Over() time.Time { return f.Date.AddDate(0, 0, 1) }
+
 // Past reports whether the last day with fixes is over.
-func (f Fact) Past(now time.Time) bool { return !now.Before(f.Date.AddDate(0, 0, 1)) }
+func (f Fact) Past(now time.Time) bool { return !now.Before(f.Over()) }
 
 // Bounds of a table that an operator gives: a path given by mistake must not be read whole, and 50 products have 20 KiB.
 const (

@@ -48,6 +48,9 @@ func Of(v *posture.View, im *posture.Image, id string) Image {
 	m := v.Matcher()
 	row := im.Rows[0]
 	concerned, subjects := m.Concerns(id)
+	if out, ok := ended(v, im, id); ok {
+		return out
+	}
 	nothing := m.Explain(plimsoll.Package{}, id)
 	out := Image{
 		Reference: list.Name(row), Digest: row.Digest, Platform: row.Platform.String(), Generation: v.Generation().ID,
@@ -65,18 +68,48 @@ func Of(v *posture.View, im *posture.Image, id string) Image {
 	return out
 }
 
+// ended explains an end of life: no record tells of it, and what it is about may be the distribution, which is no package.
+func ended(v *posture.View, im *posture.Image, id string) (Image, bool) {
+	row := im.Rows[0]
+	out := Image{
+		Reference: list.Name(row), Digest: row.Digest, Platform: row.Platform.String(), Generation: v.Generation().ID,
+		Flaw: id, Aliases: []string{}, Word: match.Affected, Places: []Place{},
+	}
+	for _, f := range v.Findings(row) {
+		if f.ID != id || f.Class != plimsoll.ClassEndOfLife {
+			continue
+		}
+		out.Reason = f.Text
+		x := Place{
+			Name: f.Package, Version: f.Version, Ecosystem: f.Ecosystem, PURL: f.PURL, Path: f.Path, Layer: f.Layer,
+			Explanation: match.Explanation{
+				Flaw: id, Aliases: []string{}, Word: match.Affected, Reason: f.Text, Finding: &f, Evidence: []match.Evidence{},
+				Ratings: []match.Rated{{Source: f.Source, By: "end of life", Severity: f.Severity, Counts: true}},
+			},
+		}
+		x.at(im)
+		out.Places = append(out.Places, x)
+	}
+	return out, len(out.Places) > 0
+}
+
 func place(m *match.Matcher, im *posture.Image, p plimsoll.Package, id string) Place {
 	out := Place{
 		Name: p.Name, Version: p.Version, Source: p.Source, Ecosystem: p.Ecosystem, PURL: p.PURL, Path: p.Path, Layer: p.Layer,
 		Explanation: m.Explain(p, id),
 	}
-	if p.Layer >= 0 && p.Layer < len(im.Inventory.Layers) {
-		out.LayerDigest, out.Instruction = im.Inventory.Layers[p.Layer].Digest, im.Inventory.Layers[p.Layer].CreatedBy
-	}
-	if p.Layer >= 0 && p.Layer < len(im.Image.Layers) {
-		out.Instruction = cmp.Or(out.Instruction, im.Image.Layers[p.Layer].CreatedBy)
-	}
+	out.at(im)
 	return out
+}
+
+// at fills in what brought the layer.
+func (x *Place) at(im *posture.Image) {
+	if x.Layer >= 0 && x.Layer < len(im.Inventory.Layers) {
+		x.LayerDigest, x.Instruction = im.Inventory.Layers[x.Layer].Digest, im.Inventory.Layers[x.Layer].CreatedBy
+	}
+	if x.Layer >= 0 && x.Layer < len(im.Image.Layers) {
+		x.Instruction = cmp.Or(x.Instruction, im.Image.Layers[x.Layer].CreatedBy)
+	}
 }
 
 func weight(w match.Word) int {

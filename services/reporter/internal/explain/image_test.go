@@ -32,6 +32,7 @@ func TestOf(t *testing.T) {
 	w.Put("harbor", "shop/orders",
 		w.Image("old", debian("3.0.15-1")), w.Image("new", debian("3.0.17-1")),
 		w.Image("other", plimsoll.Package{Name: "bash", Version: "5.2-1", Ecosystem: "Debian:12"}),
+		w.Image("ended", plimsoll.Package{Name: "node", Version: "16.20.2", Ecosystem: "Bitnami", PURL: "pkg:bitnami/node@16.20.2", Layer: 1, Path: "var/lib/dpkg/status"}),
 		w.Image("unknown", plimsoll.Package{Name: "openssl", Version: "3.0.15", Ecosystem: "CentOS:7"}),
 	)
 	w.Fold()
@@ -47,6 +48,8 @@ func TestOf(t *testing.T) {
 		"absent":                {"other", "CVE-2024-5535", match.NotAffected, "package absent: the image holds none of openssl (Debian)"},
 		"absent, of a language": {"new", "CVE-2024-1", match.NotAffected, "package absent: the image holds none of x (npm)"},
 		"no data":               {"unknown", "CVE-2024-5535", match.Unknown, "no advisory data for CentOS"},
+		"end of life":           {"ended", "EOL-node-16", match.Affected, "Node.js 16 has had no fixes since 11 Sep 2023"},
+		"not its end":           {"new", "EOL-node-16", match.Unknown, "no record of generation"},
 		"nobody knows it":       {"old", "CVE-1999-9999", match.Unknown, "no record of generation"},
 	}
 	for name, tt := range tests {

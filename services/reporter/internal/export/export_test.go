@@ -119,7 +119,7 @@ func TestDayIsTheView(t *testing.T) {
 		for f, at := range v.Each(r) {
 			x := map[string]any{
 				"id": f.ID, "severity": string(f.Severity), "package": f.Package, "version": f.Version, "ecosystem": f.Ecosystem, "purl": f.PURL, "fixed": f.Fixed,
-				"layer": int64(at.Layer), "path": at.Path, "class": "vulnerability", "aliases": slices.Collect(func(yield func(any) bool) {
+				"layer": int64(at.Layer), "path": at.Path, "class": map[plimsoll.Class]string{"": "vulnerability", "end of life": "end of life"}[f.Class], "aliases": slices.Collect(func(yield func(any) bool) {
 					for _, a := range f.Aliases {
 						yield(a)
 					}

@@ -244,6 +244,9 @@ func (m *Moved) move(s posture.Step, p place, sides *[2]side, effect *CauseEffec
 		Before: verdictOf(sides[0]), After: verdictOf(sides[1]),
 	}
 	x.Time, x.What, x.Actor = s.After.At(), "time", ""
+	if s.Cause == posture.CauseAdvisory {
+		x.What = "end of life"
+	}
 	if e, ok := eventOf(s.Events, p); ok {
 		x.Time, x.What, x.Actor = e.Time, EventText(e), e.Actor
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
@@ -145,5 +146,49 @@ func TestCauses(t *testing.T) {
 				t.Errorf("moves %+v, want one: %s", m.Moves, tt.what)
 			}
 		})
+	}
+}
+
+// TestEndOfLifeMoves: what time does by an end of life is the advisories' doing, and not that of what is pushed days later.
+func TestEndOfLifeMoves(t *testing.T) {
+	t.Parallel()
+	w := posturetest.Empty(t)
+	last := posturetest.Start.AddDate(0, 0, 2)
+	table, err := eol.Parse([]byte("as_of: 2026-01-01\nproducts:\n- {product: Debian, source: 'https://x', releases: [{release: '12', date: " + last.Format(time.DateOnly) + "}]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.EndOfLife = table
+	w.Engine = posture.New(w.Config())
+	w.Decide(w.Policy)
+	w.Advise(flaw("CVE-2021-44228", "Maven", "log4j-core", "2.15.0"))
+	w.Fold()
+	w.At = w.At.Add(time.Hour)
+	push(w, "app", "v1", log4j(sound))
+	from := w.At
+	w.At = w.At.AddDate(0, 0, 5)
+	w.Advance() // nothing but time
+	seen := w.Findings.All()
+	if len(seen) != 1 || seen[0].ID != "EOL-debian-12" || !seen[0].Spans[0].First.Equal(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("followed: %+v", seen)
+	}
+	push(w, "other", "v1", log4j(vulnerable))
+	to := w.At
+	w.At = w.At.Add(time.Hour)
+	m, err := history.Why(t.Context(), w.Config(), from, to, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[posture.Cause]int{}
+	for _, c := range m.Causes {
+		if c.Difference.Findings != 0 {
+			got[c.Cause] = c.Difference.Findings
+		}
+	}
+	if diff := cmp.Diff(map[posture.Cause]int{posture.CauseAdvisory: 1, posture.CausePushed: 2}, got); diff != "" {
+		t.Errorf("findings by cause (-want +got):\n%s", diff)
+	}
+	if x := m.Moves[0]; x.What != "end of life" || !x.Time.Equal(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("the first move: %+v", x)
 	}
 }

@@ -107,7 +107,7 @@ func (f *Finding) clone() Finding {
 }
 
 // Observe takes in a view that came after the last one observed. What opens or closes in it does so at the time of its newest
-// event: a change of the log, or its generation of advisories.
+// event: a change of the log, its generation of advisories, or the end of life of what an image is built on.
 func (t *Tracker) Observe(v *posture.View) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,6 +134,9 @@ func newest(v *posture.View) time.Time {
 	at := v.Generation().Created
 	if e := v.Events(1); len(e) > 0 && e[0].Time.After(at) {
 		at = e[0].Time
+	}
+	if ended := v.Ended(); ended.After(at) {
+		at = ended
 	}
 	return at.UTC()
 }

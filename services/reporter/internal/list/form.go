@@ -1,6 +1,7 @@
 package list
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -153,6 +154,7 @@ func analyzed(analyzer string, n func(plimsoll.Content) int) func(*posture.Row) 
 // PlaceColumns are the columns of the findings list.
 var PlaceColumns = []Column[posture.Place]{
 	{"advisory", func(p posture.Place) string { return p.Finding.ID }},
+	{"class", func(p posture.Place) string { return cmp.Or(string(p.Finding.Class), ClassVulnerability) }},
 	{"aliases", func(p posture.Place) string { return strings.Join(p.Finding.Aliases, " ") }},
 	{"severity", func(p posture.Place) string { return string(p.Finding.Severity) }},
 	{"score", func(p posture.Place) string { return strconv.FormatFloat(p.Finding.Score, 'f', 1, 64) }},

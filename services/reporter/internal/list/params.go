@@ -2,6 +2,7 @@ package list
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,6 +21,9 @@ type param struct {
 	row     func(r *posture.Row, value string, now time.Time) bool
 	finding func(f *plimsoll.Finding, value string) bool
 }
+
+// ClassVulnerability is the word of the parameter class for what a finding's class leaves empty.
+const ClassVulnerability = "vulnerability"
 
 // params is every parameter that a list understands. The OpenAPI document names the same ones (a test compares).
 var params = map[string]param{
@@ -64,6 +68,9 @@ var params = map[string]param{
 	"fixable":  {words: []string{"yes", "no"}, finding: func(f *plimsoll.Finding, v string) bool { return (f.Fixed != "") == (v == "yes") }},
 	"exploited": {words: []string{"yes", "no"}, finding: func(f *plimsoll.Finding, v string) bool {
 		return f.Exploited() == (v == "yes")
+	}},
+	"class": {words: []string{ClassVulnerability, string(plimsoll.ClassMalicious), string(plimsoll.ClassEndOfLife)}, finding: func(f *plimsoll.Finding, v string) bool {
+		return cmp.Or(string(f.Class), ClassVulnerability) == v
 	}},
 	"advisory": {finding: named},
 	"package":  {finding: func(f *plimsoll.Finding, v string) bool { return f.Package == v }},

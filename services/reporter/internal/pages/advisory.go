@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type advisoryPage struct {
 	Fixed      []fixedLine
 	Rows       []posture.Place
 	Reach      reach
+	Ended      string // where it is said that a release gets no fixes any more; empty for flaws
 }
 
 // recordLine is one published record that belongs to the advisory.
@@ -63,7 +65,7 @@ func (s *Server) advisory(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l, ok := s.start(r, "advisories", a.ID, "/advisory/"+pathOf(a.ID))
-	p := advisoryPage{listing: l, ID: a.ID, Advised: a, Title: title(a.Records)}
+	p := advisoryPage{listing: l, ID: a.ID, Advised: a, Title: cmp.Or(title(a.Records), ended(a))}
 	if !ok {
 		s.show(w, r, status(p.Fault), "advisory", p)
 		return
@@ -79,6 +81,9 @@ func (s *Server) advisory(w http.ResponseWriter, r *http.Request) {
 	p.Active = number{N: list.Count(v, act).Images, URL: link("/images", act.Query())}
 	p.Stored = number{N: n.Images, URL: link("/images", all.Query())}
 	p.Unique = number{N: n.Unique, URL: link("/findings", all.With("group", "unique").Query())}
+	if len(a.Places) > 0 && a.Places[0].Finding.Class == plimsoll.ClassEndOfLife {
+		p.Ended = a.Places[0].Finding.Source
+	}
 	p.undecided(v)
 	p.owners(v, s.Now())
 	p.bases(v)
@@ -94,6 +99,14 @@ func (s *Server) advisory(w http.ResponseWriter, r *http.Request) {
 func (p *advisoryPage) undecided(v *posture.View) {
 	short := stored(p.Registry).With("coverage", list.Short)
 	p.Undecided = number{N: len(short.Rows(v)), URL: link("/images", short.Query())}
+}
+
+// ended is what an end of life says, of which there is no record.
+func ended(a posture.Advised) string {
+	if len(a.Places) > 0 {
+		return a.Places[0].Finding.Text
+	}
+	return ""
 }
 
 // title is the first summary that a record gives.

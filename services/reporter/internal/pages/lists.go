@@ -206,7 +206,7 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = append(imageChips(p.Path, p.Filter), s.platformChips(v, p.listing)...)
-	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "exploited=yes", "act", "overdue", "detected=7d", "platform", "registry", "sort", "group",
+	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "exploited=yes", "act", "class="+string(plimsoll.ClassEndOfLife), "overdue", "detected=7d", "platform", "registry", "sort", "group",
 		"secret="+list.SecretAny, "file="+list.FileAltered, "file="+list.FileForeign)
 	nameBases(v, p.Set)
 	p.Group = p.Filter.Get("group")
@@ -288,7 +288,7 @@ func imageChips(path string, f list.Filter) []chipGroup {
 			{Word: "fixable", URL: link(path, toggleYes(f, "fixable").Query()), On: f.Has("fixable", "yes")},
 			{Word: "overdue", URL: link(path, toggleYes(f, "overdue").Query()), On: f.Has("overdue", "yes")},
 			toggled(path, f, "detected", "7d", "new this week"),
-			toggled(path, f, "act", list.ActNow, "must act now"),
+			toggled(path, f, "act", list.ActNow, "must act now"), toggled(path, f, "class", string(plimsoll.ClassEndOfLife), "end of life"),
 		}},
 		{"Holds", []chip{
 			toggled(path, f, "secret", list.SecretAny, "secret"), toggled(path, f, "file", list.FileAltered, "altered file"),
@@ -382,7 +382,7 @@ func (s *Server) findings(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = findingChips(p.Path, p.Filter)
-	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "exploited", "registry", "sort", "group")
+	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "exploited", "class", "registry", "sort", "group")
 	nameBases(v, p.Set)
 	p.ByPlace = link("/findings", p.Filter.With("group", "").Query())
 	p.ByUnique = link("/findings", p.Filter.With("group", "unique").Query())
@@ -411,6 +411,7 @@ func findingChips(path string, f list.Filter) []chipGroup {
 		{"Severity", chips(path, f, "severity", "critical", "high", "medium", "low", "not rated")},
 		{"Exploited", either(path, f, "exploited", "yes", "no")},
 		{"Fix known", either(path, f, "fixable", "yes", "no")},
+		{"Class", chips(path, f, "class", list.ClassVulnerability, string(plimsoll.ClassMalicious), string(plimsoll.ClassEndOfLife))},
 	}
 }
 
@@ -434,7 +435,7 @@ func (s *Server) advisories(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = findingChips(p.Path, p.Filter)
-	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "exploited", "registry", "sort", "group")
+	p.Set = setChips(p.Path, p.Filter, "scope", "severity", "fixable", "exploited", "class", "registry", "sort", "group")
 	for _, a := range paged(&p.listing, r, list.Advisories(v, p.Filter)) {
 		one := p.Filter.With("advisory", a.ID)
 		p.Rows = append(p.Rows, advisoryLine{

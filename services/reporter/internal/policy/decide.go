@@ -120,8 +120,30 @@ func violation(r plimsoll.Rule, in Input) (plimsoll.Violation, bool) {
 		return v, false
 	}
 	v.Text = describe(r, v.Findings)
+	if len(r.Class) == 1 && r.Class[0] == plimsoll.ClassEndOfLife {
+		v.Text = ended(r, in.Findings)
+	}
 	v.Example = strings.TrimSpace(worst.ID + " in " + worst.Package + " " + worst.Version)
 	return v, true
+}
+
+// maxEnded is how many ends of life one sentence names.
+const maxEnded = 3
+
+// ended says what came to its end of life, and when: "Debian 10 has had no fixes since 30 Jun 2024."
+func ended(r plimsoll.Rule, all []plimsoll.Finding) string {
+	var texts []string
+	for _, f := range all {
+		if Meets(r, f) && !slices.Contains(texts, f.Text) {
+			texts = append(texts, f.Text)
+		}
+	}
+	slices.Sort(texts)
+	more := ""
+	if n := len(texts) - maxEnded; n > 0 {
+		more = fmt.Sprintf(", and %d more", n)
+	}
+	return strings.Join(texts[:min(len(texts), maxEnded)], "; ") + more + "."
 }
 
 // describe is one sentence: "3 critical findings that a newer version fixes."

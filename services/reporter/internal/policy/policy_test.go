@@ -16,7 +16,7 @@ import (
 func TestBaseline(t *testing.T) {
 	t.Parallel()
 	p := policy.Baseline()
-	if p.Name != "baseline" || p.Target != 95 || !slices.Equal(p.Requires, []string{"packages"}) || len(p.Rules) != 4 || p.Digest == "" {
+	if p.Name != "baseline" || p.Target != 95 || !slices.Equal(p.Requires, []string{"packages"}) || len(p.Rules) != 5 || p.Digest == "" {
 		t.Errorf("baseline %+v", p)
 	}
 	if q := policy.Baseline(); q.Digest != p.Digest {
@@ -125,6 +125,22 @@ func TestViolation(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, v.Violations); diff != "" {
 		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+}
+
+// TestEnded: the sentence has the date, and names few of many.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	ended := func(name, text string) plimsoll.Finding {
+		return plimsoll.Finding{ID: "EOL-" + name, Class: plimsoll.ClassEndOfLife, Severity: plimsoll.SeverityHigh, Package: name, Version: "1", Text: text}
+	}
+	debian := ended("debian", "Debian 10 has had no fixes since 30 Jun 2024")
+	all := []plimsoll.Finding{ended("python", "Python"), debian, debian, ended("node", "Node.js"), ended("go", "Go")}
+	for n, want := range map[int]string{1: "Python.", 3: "Debian 10 has had no fixes since 30 Jun 2024; Python.", 5: "Debian 10 has had no fixes since 30 Jun 2024; Go; Node.js, and 1 more."} {
+		v := policy.Decide(policy.Baseline(), policy.Input{Read: map[string]plimsoll.Coverage{"packages": plimsoll.Complete()}, Findings: all[:n]})
+		if v.State != plimsoll.VerdictWarn || len(v.Violations) != 1 || v.Violations[0].Text != want || v.Violations[0].Findings != n || v.Violations[0].Rule != "no-end-of-life" {
+			t.Errorf("%d: %+v, want %q", n, v, want)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ func (e *Engine) age(s *state) {
 	e.do.feeds(s, now)
 	e.do.listings(s, now)
 	e.do.rows(s, now)
+	e.do.ends(s, now)
 	s.clock = now
 }
 

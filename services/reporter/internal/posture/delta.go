@@ -1,6 +1,8 @@
 package posture
 
 import (
+	"time"
+
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
@@ -40,9 +42,15 @@ func (e *Engine) replace(m *match.Matcher) {
 		}
 	}
 	e.matcher = m
+	e.restate(numbers, s.clock)
+}
+
+// restate asks again what is said of some packages at a moment, and forms again what shows something else of them.
+func (e *Engine) restate(numbers []int32, now time.Time) {
+	s := e.state
 	lists := map[*layerList]bool{}
 	changed := map[int32]*found{}
-	for i, r := range matchAll(m, s.known.packages, numbers) {
+	for i, r := range matchAll(teller{e.matcher, e.cfg.EndOfLife, now}, s.known.packages, numbers) {
 		f, was := s.numbered.number(r), s.findings.by.at(numbers[i])
 		if f.same(was) {
 			continue

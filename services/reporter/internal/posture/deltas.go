@@ -35,6 +35,7 @@ type deltas struct {
 	feeds    func(s *state, now time.Time)
 	listings func(s *state, now time.Time)
 	rows     func(s *state, now time.Time)
+	ends     func(s *state, now time.Time) // distributions and run-times whose last day with fixes is over
 	// Counts.
 	leave func(s *state, r *Row)
 	enter func(s *state, r *Row)
@@ -47,7 +48,7 @@ func (e *Engine) allDeltas() deltas {
 		reread: (*state).reread, shared: (*state).spread, index: (*state).reask, recall: e.seekIndexes, order: (*state).orderRecipes,
 		compare: e.compareSweep, retry: (*state).retry,
 		generation: e.replace, names: advisory.Delta, recheck: e.recheck, policy: e.rejudge,
-		feeds: e.ageFeeds, listings: e.ageListings, rows: e.ageRows,
+		feeds: e.ageFeeds, listings: e.ageListings, rows: e.ageRows, ends: e.ageEnds,
 		leave: (*state).leave, enter: (*state).enter,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
 )
 
 // Spot is where in an image a finding stands.
@@ -133,11 +134,11 @@ func (v *View) spot(layer int32, y hit) Spot {
 }
 
 // Packages are the distinct packages that the posture has met, those of images that are gone now among them: each once,
-// without where it stands.
+// without where it stands. Distributions are none.
 func (v *View) Packages() iter.Seq[*plimsoll.Package] {
 	return func(yield func(*plimsoll.Package) bool) {
 		for i := range v.found.packages {
-			if !yield(&v.found.packages[i]) {
+			if !eol.IsDistribution(&v.found.packages[i]) && !yield(&v.found.packages[i]) {
 				return
 			}
 		}
@@ -149,7 +150,7 @@ func (v *View) Packages() iter.Seq[*plimsoll.Package] {
 func (v *View) Holders(wanted func(*plimsoll.Package) bool) iter.Seq2[*Row, iter.Seq2[*plimsoll.Package, Spot]] {
 	asked := make([]bool, len(v.found.packages))
 	for i := range asked {
-		asked[i] = wanted(&v.found.packages[i])
+		asked[i] = !eol.IsDistribution(&v.found.packages[i]) && wanted(&v.found.packages[i])
 	}
 	inList := make([][]int32, v.lists) // positions by list; empty and not nil: none
 	positions := func(l *layerList) []int32 {

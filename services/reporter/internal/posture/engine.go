@@ -11,6 +11,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	// Inventory reads an inventory by its key; by default from the store.
 	Inventory func(ctx context.Context, key string) (plimsoll.Inventory, error)
 	Cache     advisory.Cache // where compiled generations are kept, for past moments
+	EndOfLife *eol.Table     // when distributions and run-times stop getting fixes; nil: nothing is known of that
 	Clock     Clock          // when findings were first seen; without one each is new
 	Log       *slog.Logger
 	Now       func() time.Time // default time.Now

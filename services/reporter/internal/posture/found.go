@@ -117,7 +117,7 @@ func (f *found) alike(g *found, p plimsoll.Policy) bool {
 }
 
 // matchAll matches some packages, on all processors.
-func matchAll(m *match.Matcher, all []plimsoll.Package, numbers []int32) []match.Result {
+func matchAll(m teller, all []plimsoll.Package, numbers []int32) []match.Result {
 	out := make([]match.Result, len(numbers))
 	workers := min(runtime.GOMAXPROCS(0), len(numbers))
 	var pool sync.WaitGroup
@@ -138,8 +138,9 @@ func (e *Engine) matchNew(s *state) {
 	for i := s.findings.by.len(); i < len(s.known.packages); i++ {
 		numbers = append(numbers, int32(i))
 	}
-	for i, r := range matchAll(e.matcher, s.known.packages, numbers) {
+	for i, r := range matchAll(teller{e.matcher, e.cfg.EndOfLife, s.clock}, s.known.packages, numbers) {
 		s.findings.by.set(numbers[i], s.numbered.number(r))
+		s.mortal(e.cfg.EndOfLife, numbers[i])
 	}
 	s.findings.packages, s.findings.texts = s.known.packages, s.known.texts
 	for _, l := range s.newLists {

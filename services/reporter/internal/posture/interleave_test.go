@@ -2,6 +2,7 @@ package posture
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -18,6 +19,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/enrich"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/match"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 )
@@ -78,6 +80,8 @@ type life struct {
 	owners     Owners
 	missing    []plimsoll.Inventory // announced, and not there yet or damaged
 	engines    [2]*Engine
+	ends       map[string]time.Time // last days with fixes, by release
+	table      *eol.Table           // that says the same
 	objects    *cachedObjects
 	alter      func(*Engine) // switches something off
 }
@@ -93,6 +97,11 @@ func newLife(t *testing.T, seed uint64, alter func(*Engine)) *life {
 		owners:     Owners{Team: func(_, repository, _ string) string { return map[string]string{"app0": "shop"}[repository] }, Label: "team"},
 		objects:    &cachedObjects{t, w.store, map[string][]byte{}},
 	}
+	l.ends = map[string]time.Time{"debian 12": midnight(l.clock.at.AddDate(0, 0, l.rand.IntN(40))), "node 16": midnight(l.clock.at.AddDate(0, 0, l.rand.IntN(90)))}
+	table, err := eol.Parse(fmt.Appendf(nil, "as_of: 2026-01-01\nproducts:\n- {product: Debian, source: 'https://x/debian', releases: [{release: '12', date: %s}]}\n- {product: node, source: 'https://x/node', releases: [{release: '16', date: %s}]}\n",
+		l.ends["debian 12"].Format(time.DateOnly), l.ends["node 16"].Format(time.DateOnly)))
+	l.check(err)
+	l.table = table
 	for range 8 {
 		l.mutate()
 	}
@@ -130,7 +139,7 @@ func (l *life) follow(i int) {
 
 func (l *life) compare() string {
 	l.clock.at = l.clock.at.Add(streamsEvery) // streams of registries configured elsewhere are looked for
-	want := recompute(l.objects, asked{l.registries, l.policy, match.New(l.index), l.clock.at, l.owners.Team, l.owners.Label}).bytes(l.t)
+	want := recompute(l.objects, asked{l.registries, l.policy, match.New(l.index), l.clock.at, l.owners.Team, l.owners.Label, l.ends}).bytes(l.t)
 	for i, e := range l.engines {
 		l.follow(i)
 		if got := documentOf(e.View()).bytes(l.t); !bytes.Equal(got, want) {
@@ -162,7 +171,7 @@ func differences(want, got string) string {
 
 // start puts a new engine in the place of one, as a process that starts again does.
 func (l *life) start(i int) {
-	e := New(Config{Store: l.store, Registries: l.registries, Policy: l.policy, Owners: l.owners, Now: l.clock.now})
+	e := New(Config{Store: l.store, Registries: l.registries, Policy: l.policy, Owners: l.owners, EndOfLife: l.table, Now: l.clock.now})
 	if l.alter != nil {
 		l.alter(e)
 	}
@@ -386,8 +395,9 @@ func holdings(name string, recipe plimsoll.Recipe, arch string) plimsoll.Invento
 		},
 	}
 	add := func(layer int, eco, source, name, version, path string) {
+		kind := map[string]string{"Debian:12": "deb/debian/", "Bitnami": "bitnami/"}[eco]
 		inv.Packages = append(inv.Packages, plimsoll.Package{
-			Name: name, Version: version, Source: source, Ecosystem: eco, PURL: "pkg:x/" + name + "@" + version[:min(len(version), 20)],
+			Name: name, Version: version, Source: source, Ecosystem: eco, PURL: "pkg:" + cmp.Or(kind, "x/") + name + "@" + version[:min(len(version), 20)],
 			Layer: layer, Path: path, Architecture: arch,
 		})
 	}
@@ -411,6 +421,9 @@ func holdings(name string, recipe plimsoll.Recipe, arch string) plimsoll.Invento
 	}
 	if h>>28%4 == 0 {
 		add(2, "Alpine:v3.18", "", "busybox", "1.36.1-r5", "lib/apk/db/installed")
+	}
+	if h>>44%3 == 0 {
+		add(2, "Bitnami", "", "node", "16.20.2", "usr/local/bin/node")
 	}
 	if h>>32%4 == 0 {
 		add(2, "Unheard-of", "", "thing", "1", "own/thing")
@@ -690,6 +703,7 @@ func TestEachDeltaIsNeeded(t *testing.T) {
 			}
 		},
 		"listings": func(e *Engine) { e.do.listings = func(*state, time.Time) {} },
+		"ends":     func(e *Engine) { e.do.ends = func(*state, time.Time) {} },
 		"rows":     func(e *Engine) { e.do.rows = func(*state, time.Time) {} },
 		"leave":    func(e *Engine) { e.do.leave = func(*state, *Row) {} },
 		"enter":    func(e *Engine) { e.do.enter = func(*state, *Row) {} },

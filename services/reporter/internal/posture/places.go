@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
 )
 
 // place is one package and its file, both as numbers of the interner.
@@ -148,6 +149,10 @@ func (s *shelf) holding(pkg int32) []*layerList {
 func (s *shelf) divide(inv *plimsoll.Inventory, known *interner) (out []segment) {
 	byLayer := map[int32][]place{}
 	var layers []int32
+	if p, ok := eol.Distribution(inv); ok {
+		layers = append(layers, int32(p.Layer))
+		byLayer[int32(p.Layer)] = []place{{known.number(p), known.text(p.Path)}}
+	}
 	for i := range inv.Packages {
 		p := &inv.Packages[i]
 		layer := int32(p.Layer)

@@ -17,9 +17,9 @@ func (e *Engine) publish() {
 	e.matchNew(s)
 	e.age(s)
 	e.formDirty(s)
-	e.trials = e.trials.trialsOf(e.matcher)
+	e.trials = e.trials.trialsOf(teller{e.matcher, e.cfg.EndOfLife, s.clock})
 	v := &View{
-		at: s.clock, position: maps.Clone(s.positions), policy: e.cfg.Policy, matcher: e.matcher,
+		at: s.clock, ended: s.ended(), position: maps.Clone(s.positions), policy: e.cfg.Policy, matcher: e.matcher,
 		found: s.findings.share(), rows: s.rows, places: s.tally.places.share(), flawed: s.tally.rows.share(),
 		lists: s.shelf.count, stacks: s.stacks.all.share(), cfg: &e.cfg, clock: e.cfg.Clock, book: e.book, events: s.allEvents(), faults: s.allFaults(), gaps: s.gaps(),
 		lineage: s.standing.tree.Freeze(), former: s.standing.formerNames(), trials: e.trials, rebuilds: map[string][2][]Action{},

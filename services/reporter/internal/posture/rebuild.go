@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/lineage"
@@ -58,28 +59,31 @@ const maxRebuilds = 64
 // images, so that a page does not wait for a list.
 type trials struct {
 	matcher  *match.Matcher
+	day      time.Time // what is over by then gets no fixes any more
 	all, one struct {
 		sync.Mutex
 		*lineage.Trier
 	}
 }
 
-func newTrials(m *match.Matcher) *trials {
-	t := &trials{matcher: m}
+func newTrials(m teller) *trials {
+	t := &trials{matcher: m.Matcher, day: dayOf(m.now)}
 	t.all.Trier, t.one.Trier = lineage.NewTrier(index{m}), lineage.NewTrier(index{m})
 	return t
 }
 
-// trialsOf are the trials of a generation: those at hand, or new ones.
-func (t *trials) trialsOf(m *match.Matcher) *trials {
-	if t != nil && t.matcher == m {
+// trialsOf are the trials of a generation on a day: those at hand, or new ones.
+func (t *trials) trialsOf(m teller) *trials {
+	if t != nil && t.matcher == m.Matcher && t.day.Equal(dayOf(m.now)) {
 		return t
 	}
 	return newTrials(m)
 }
 
-// index asks a matcher.
-type index struct{ *match.Matcher }
+func dayOf(t time.Time) time.Time { return t.UTC().Truncate(day) }
+
+// index asks what is said of a package.
+type index struct{ teller }
 
 // Findings are the flaws of a package.
 func (x index) Findings(p plimsoll.Package) ([]plimsoll.Finding, bool) {

@@ -153,6 +153,7 @@ type asked struct {
 	now        time.Time
 	team       func(registry, repository, tag string) string
 	label      string
+	ends       map[string]time.Time // last days with fixes, by release
 }
 
 // recompute is the posture as one straight function of the objects in the bucket. It shares no code with the engine: what it
@@ -404,6 +405,32 @@ func recompute(b objects, q asked) (d document) {
 				for _, f := range m.Findings {
 					f.Layer, f.Path = p.Layer, p.Path
 					row.Places = append(row.Places, f)
+				}
+			}
+			ended := func(release, id, purl, eco string, layer int, path string) {
+				last, ok := q.ends[release]
+				if !ok || q.now.Before(last.Add(24*time.Hour)) {
+					return
+				}
+				name, version, _ := strings.Cut(purl[strings.LastIndex(purl, "/")+1:], "@")
+				row.Places = append(row.Places, plimsoll.Finding{
+					ID: id, Class: "end of life", Aliases: []string{}, Matched: []plimsoll.Match{}, PURL: purl, Severity: "high", Status: "affected", Layer: layer, Path: path,
+					Text:    map[string]string{"debian 12": "Debian 12", "node 16": "Node.js 16"}[release] + " has had no fixes since " + last.Format("2 Jan 2006"),
+					Package: name, Version: version, Ecosystem: eco, Source: "https://x/" + name,
+				})
+			}
+			if inv.Release.ID == "debian" && inv.Release.VersionID == "12" { // on the lowest layer that brought a package of it
+				lowest := len(inv.Layers)
+				for _, p := range inv.Packages {
+					if strings.HasPrefix(p.PURL, "pkg:deb/") {
+						lowest = min(lowest, p.Layer)
+					}
+				}
+				ended("debian 12", "EOL-debian-12", "pkg:generic/debian@12", "Debian:12", lowest%max(1, len(inv.Layers)), "etc/os-release")
+			}
+			for _, p := range inv.Packages {
+				if p.Name == "node" && strings.HasPrefix(p.Version, "16.") {
+					ended("node 16", "EOL-node-16", p.PURL, p.Ecosystem, p.Layer, p.Path)
 				}
 			}
 			for _, eco := range ecosystems {

@@ -26,7 +26,7 @@ import (
 // Any number of reporters may write them; the newest that can be read whole wins, and where none can the bucket is folded.
 const (
 	// snapshotFormat changes with the meaning of anything below: what another version wrote is not looked at.
-	snapshotFormat  = 2
+	snapshotFormat  = 3
 	prefixSnapshots = "snapshots/"
 	snapshotTime    = "20060102T150405Z"
 	snapshotHead    = "head"

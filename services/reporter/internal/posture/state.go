@@ -72,6 +72,7 @@ type state struct {
 	rows       []*Row // of the last view, in order; never changed in place
 	tally      *tally
 	aging      expiries
+	ending     []ending // packages whose last day with fixes is known
 	do         *deltas
 	clock      time.Time                     // of the last view
 	ecosystems map[string]plimsoll.Knowledge // as rows have it

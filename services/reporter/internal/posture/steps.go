@@ -17,7 +17,7 @@ type Cause string
 const (
 	CausePushed   Cause = "pushed"        // a tag is new or moved, or what it moved to was read
 	CauseRemoved  Cause = "removed"       // a tag is gone
-	CauseAdvisory Cause = "advisory"      // advisories came, changed or were withdrawn
+	CauseAdvisory Cause = "advisory"      // advisories came, changed or were withdrawn, or the last day with fixes passed
 	CauseAnalyser Cause = "analyser"      // the same image was read by another recipe
 	CausePolicy   Cause = "policy"        // another policy is in force
 	CauseWaiver   Cause = "waiver or VEX" // a decision about findings came or ended
@@ -49,6 +49,9 @@ func (w *Walker) Steps(ctx context.Context, to time.Time, each func(Step) error)
 		if !ok || b.Time.After(to) {
 			break
 		}
+		if err := s.ends(ctx, b.Time); err != nil {
+			return err
+		}
 		w.ahead = nil
 		for i, c := range b.Changes {
 			cause, alone := w.cause(b.Stream, c)
@@ -64,6 +67,9 @@ func (w *Walker) Steps(ctx context.Context, to time.Time, each func(Step) error)
 			}
 		}
 		w.finish(b)
+	}
+	if err := s.ends(ctx, to); err != nil {
+		return err
 	}
 	if err := s.flush(ctx, w.now); err != nil {
 		return err
@@ -81,6 +87,15 @@ func (w *Walker) Batches(ctx context.Context, to time.Time, each func(*View) err
 		b, ok, err := w.peek(ctx)
 		if err != nil || !ok || b.Time.After(to) {
 			return err
+		}
+		if at, ok := w.e.state.endsBetween(w.now, b.Time); ok && w.e.View() != nil {
+			m, err := w.Form(ctx, at)
+			if err == nil {
+				err = each(m.View)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		w.ahead = nil
 		moves := slices.ContainsFunc(b.Changes, func(c plimsoll.Change) bool {
@@ -117,6 +132,22 @@ func (s *stepper) flush(ctx context.Context, at time.Time) error {
 	if len(s.events) == 0 {
 		return nil
 	}
+	return s.step(ctx, at)
+}
+
+// ends makes a step of what came to its end of life until a moment, however long before anything else happened.
+func (s *stepper) ends(ctx context.Context, until time.Time) error {
+	if s.w.e.cfg.EndOfLife == nil || !dayOf(s.w.now).Before(dayOf(until)) {
+		return nil // nothing ends within a day
+	}
+	if err := s.flush(ctx, s.w.now); err != nil || s.before == nil {
+		return err
+	}
+	at, ok := s.w.e.state.endsBetween(s.w.now, until)
+	if !ok {
+		return nil
+	}
+	s.cause = CauseAdvisory
 	return s.step(ctx, at)
 }
 

@@ -19,6 +19,7 @@ import (
 // View is the posture at one moment; immutable and safe for concurrent readers.
 type View struct {
 	at         time.Time
+	ended      time.Time // when something last came to its end of life
 	position   map[string]int64
 	policy     plimsoll.Policy
 	matcher    *match.Matcher
@@ -56,6 +57,9 @@ type View struct {
 
 // At is when the view was formed.
 func (v *View) At() time.Time { return v.at }
+
+// Ended is when something that the posture has met last came to its end of life; zero when nothing did.
+func (v *View) Ended() time.Time { return v.ended }
 
 // Position is the change-log position of each stream that is folded in.
 func (v *View) Position() map[string]int64 { return maps.Clone(v.position) }

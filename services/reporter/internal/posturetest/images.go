@@ -1,6 +1,7 @@
 package posturetest
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -24,6 +25,7 @@ var flawed = []struct {
 	{"busybox", "busybox", "1.36.1-r5", "Alpine:v3.18", "lib/apk/db/installed", "CVE-2023-42366", "1.36.1-r6", "CVSS:3.1/AV:L/AC:L/PR:N/UI:R/S:U/C:N/I:N/A:H", 0},
 	{"stdlib", "", "1.22.2", "Go", "usr/bin/orders", "CVE-2024-24790", "1.22.4", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", 1},
 	{"coreutils", "coreutils", "9.1-1", "Debian:12", "var/lib/dpkg/status", "CVE-2016-2781", "", "CVSS:3.1/AV:L/AC:H/PR:L/UI:N/S:U/C:N/I:L/A:N", 0},
+	{"node", "", "16.20.2", "Bitnami", "usr/local/bin/node", "CVE-2024-27983", "18.20.1", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H", 1},
 	{"tar", "tar", "1.34+dfsg-1.2", "Debian:12", "var/lib/dpkg/status", "CVE-2024-99999", "1.34+dfsg-1.3", "", 0},
 }
 
@@ -40,7 +42,7 @@ func Records() (out []plimsoll.Advisory) {
 			name = x.source
 		}
 		kind := "ECOSYSTEM"
-		if x.ecosystem == "npm" || x.ecosystem == "Go" {
+		if x.ecosystem == "npm" || x.ecosystem == "Go" || x.ecosystem == "Bitnami" {
 			kind = "SEMVER"
 		}
 		events := []plimsoll.Event{{Introduced: "0"}}
@@ -152,7 +154,7 @@ func (w *World) packages(i int) (out []plimsoll.Package) {
 	}
 	for _, k := range w.rand.Perm(len(flawed))[:min(want, len(flawed))] {
 		x := flawed[k]
-		p := plimsoll.Package{Name: x.name, Version: x.version, Source: x.source, Ecosystem: x.ecosystem, Layer: x.layer, Path: x.path, PURL: "pkg:generic/" + x.name + "@" + x.version}
+		p := plimsoll.Package{Name: x.name, Version: x.version, Source: x.source, Ecosystem: x.ecosystem, Layer: x.layer, Path: x.path, PURL: "pkg:" + cmp.Or(map[string]string{"Bitnami": "bitnami"}[x.ecosystem], "generic") + "/" + x.name + "@" + x.version}
 		if i%9 == 0 {
 			p.Path += Hostile
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/enrich"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
@@ -41,6 +42,7 @@ type World struct {
 	At         time.Time // what Now gives; tests may move it
 	Policy     plimsoll.Policy
 	Findings   *history.Tracker // of Engine's views
+	EndOfLife  *eol.Table       // the built-in one
 	// Exploitation are the feeds about exploitation that Advise puts beside the records; New fills them in.
 	Exploitation map[enrich.Kind]string
 
@@ -75,7 +77,7 @@ func Empty(tb testing.TB) *World {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &World{tb: tb, Store: s, Bucket: c, At: Start, rand: rand.New(rand.NewPCG(4, 8)), checks: history.NewFeedLog(s), Findings: history.NewTracker(), Policy: policy.Baseline(), Registries: []plimsoll.Registry{
+	w := &World{tb: tb, Store: s, Bucket: c, At: Start, rand: rand.New(rand.NewPCG(4, 8)), checks: history.NewFeedLog(s), Findings: history.NewTracker(), EndOfLife: eol.BuiltIn(), Policy: policy.Baseline(), Registries: []plimsoll.Registry{
 		{ID: "harbor", URL: "https://harbor.corp.example", Include: []string{"**"}},
 		{ID: "ecr-prod", URL: "https://123.dkr.ecr.example"},
 	}}
@@ -85,7 +87,7 @@ func Empty(tb testing.TB) *World {
 
 // Config is what the world's engine is made from.
 func (w *World) Config() posture.Config {
-	return posture.Config{Store: w.Store, Registries: w.Registries, Policy: w.Policy, Clock: w.Findings, Now: w.Now, Log: slog.New(slog.NewTextHandler(w.tb.Output(), nil))}
+	return posture.Config{Store: w.Store, Registries: w.Registries, Policy: w.Policy, EndOfLife: w.EndOfLife, Clock: w.Findings, Now: w.Now, Log: slog.New(slog.NewTextHandler(w.tb.Output(), nil))}
 }
 
 // Decide puts a policy in force, and into the change log with the settings, as the reporter does when it starts.

@@ -221,7 +221,7 @@ func (s shown) byPackage(im imageDocument) {
 			ids += fmt.Sprintf(" +%d", n)
 		}
 		if slices.ContainsFunc(g.findings, findingDocument.exploited) {
-			ids += " " + s.notes(true)
+			ids += " " + s.Paint(text.Red, "exploited")
 		}
 		s.Line("  %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(s.Short(g.name, 16), 16), text.Pad(s.Short(g.installed, 15), 15),
 			text.Pad(s.Short(cmp.Or(s.fixed(g), "none yet"), 16), 16), f.Layer+1, ids)

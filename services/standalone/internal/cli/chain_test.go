@@ -30,6 +30,7 @@ func TestChain(t *testing.T) {
 		Findings: []findingDocument{
 			{ID: "CVE-1", PURL: "pkg:a", Severity: critical, Fixed: "2", Layer: 5, Enrichment: &plimsoll.Enrichment{KEV: plimsoll.KEV{Added: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}}}, {ID: "CVE-2", PURL: "pkg:b", Severity: critical, Layer: 0},
 			{ID: "CVE-3", PURL: "pkg:b", Severity: high, Layer: 0},
+			{ID: "EOL-debian-10", Class: plimsoll.ClassEndOfLife, PURL: "pkg:generic/debian@10", Severity: high, Layer: 6},
 		},
 	}
 	action := actionDocument{Text: "rebuild runtime/java:17 on debian:bookworm (of 18 Nov 2026), then this image", Base: "harbor/debian:bookworm"}
@@ -48,14 +49,15 @@ func TestChain(t *testing.T) {
   findings  2 (1 critical)               0                            1 (1 critical)
   advice    newer exists (18 Nov)        -                            see 2
             CRITICAL   HIGH   MEDIUM   LOW  NOT RATED    TOTAL   FIXABLE  EXPLOITED
-  own              1      0        0     0          0        1         1          1
+  own              1      1        0     0          0        2         1          1
   base             1      1        0     0          0        2         0          ?
 FIX FIRST                                                                                    removes
-  1 rebuild runtime/java:17 on debian:bookworm (of 18 Nov 2026), then this image  2 of 3  1 critical
-  2 log4j-core 2.14.1 → 2.17.1 or later   app/lib/log4j-core-2.14.1.jar                       1 of 3
-FINDINGS   own, layers 6-9 (1)
+  1 rebuild runtime/java:17 on debian:bookworm (of 18 Nov 2026), then this image  2 of 4  1 critical
+  2 log4j-core 2.14.1 → 2.17.1 or later   app/lib/log4j-core-2.14.1.jar                       1 of 4
+FINDINGS   own, layers 6-9 (2)
   SEVERITY  ADVISORY             PACKAGE          INSTALLED       FIXED IN        LAYER  NOTES
   CRITICAL  CVE-1                                                 2                   6  exploited
+  HIGH      EOL-debian-10        debian           10              none yet            7  end of life
 FINDINGS   base, layers 1-5 (2): by package, worst first`, "\n")
 	lines := strings.Split(out.String(), "\n")
 	for _, line := range want {

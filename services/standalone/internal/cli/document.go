@@ -85,6 +85,8 @@ type fileDocument struct {
 
 type findingDocument struct {
 	ID       string            `json:"id"`
+	Class    plimsoll.Class    `json:"class"`
+	Text     string            `json:"text"` // of an end of life
 	Aliases  []string          `json:"aliases"`
 	Matched  []plimsoll.Match  `json:"matched"`
 	PURL     string            `json:"purl"`
@@ -98,6 +100,21 @@ type findingDocument struct {
 }
 
 func (f findingDocument) exploited() bool { return f.Enrichment != nil && f.Enrichment.Exploited() }
+
+// versions are the names and versions of an image's packages, and of the distribution where it came to its end of life, by package URL.
+func (im imageDocument) versions() map[string][2]string {
+	out := map[string][2]string{}
+	for _, f := range im.Findings {
+		if f.Class == plimsoll.ClassEndOfLife {
+			name, version, _ := strings.Cut(f.PURL[strings.LastIndexByte(f.PURL, '/')+1:], "@")
+			out[f.PURL] = [2]string{name, version}
+		}
+	}
+	for _, p := range im.Packages {
+		out[p.PURL] = [2]string{p.Name, p.Version}
+	}
+	return out
+}
 
 // exploitation reports whether any list of exploited flaws was read.
 func (d document) exploitation() bool {

@@ -132,11 +132,11 @@ func (s shown) exploitedCell(im imageDocument, worst plimsoll.Coverage, n int) s
 }
 
 // notes stand beside a finding.
-func (s shown) notes(exploited bool) string {
-	if !exploited {
-		return ""
+func (s shown) notes(f findingDocument) string {
+	if f.exploited() {
+		return s.Paint(text.Red, "exploited")
 	}
-	return s.Paint(text.Red, "exploited")
+	return text.Clean(string(f.Class))
 }
 
 // gaps says once what is unknown and why, for all images together.
@@ -319,10 +319,7 @@ func (s shown) fixed(g packageFindings) string {
 }
 
 func grouped(im imageDocument) []packageFindings {
-	versions := map[string][2]string{}
-	for _, p := range im.Packages {
-		versions[p.PURL] = [2]string{p.Name, p.Version}
-	}
+	versions := im.versions()
 	byPackage := map[string]*packageFindings{}
 	var order []*packageFindings
 	for _, f := range im.Findings {
@@ -348,15 +345,12 @@ func grouped(im imageDocument) []packageFindings {
 
 // everyFinding shows a line a finding, at most so many.
 func (s shown) everyFinding(im imageDocument, most int) {
-	versions := map[string][2]string{}
-	for _, p := range im.Packages {
-		versions[p.PURL] = [2]string{p.Name, p.Version}
-	}
+	versions := im.versions()
 	s.Line("  %-9s %-20s %-16s %-15s %-15s %5s  %s", "SEVERITY", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED IN", "LAYER", "NOTES")
 	for _, f := range im.Findings[:min(most, len(im.Findings))] {
 		v := versions[f.PURL]
 		s.Line("%s", strings.TrimRight(fmt.Sprintf("  %s %s %s %s %s %5d  %s", text.Pad(s.severity(f.Severity), 9), text.Pad(text.Clean(f.ID), 20), text.Pad(s.Short(v[0], 16), 16),
-			text.Pad(s.Short(v[1], 15), 15), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 15), 15), f.Layer+1, s.notes(f.exploited())), " "))
+			text.Pad(s.Short(v[1], 15), 15), text.Pad(s.Short(cmp.Or(f.Fixed, "none yet"), 15), 15), f.Layer+1, s.notes(f)), " "))
 	}
 }
 

@@ -89,7 +89,7 @@ func Samples(binary string) ([]Sample, error) {
 
 	b := builder{}
 	b.image("base/alpine", "3.20", "the distribution, an Alpine base", distribution)
-	b.image("base/alpine", "3.20-rebuilt", "the base rebuilt with what Alpine mended since: passes", layer("ADD alpine-minirootfs-3.20.9-x86_64.tar.gz /", imagetest.AlpineLike("3.20.9", rebuilt()...)...))
+	b.image("base/alpine", "3.20-rebuilt", "the base rebuilt with what Alpine mended since: only its end of life is left", layer("ADD alpine-minirootfs-3.20.9-x86_64.tar.gz /", imagetest.AlpineLike("3.20.9", rebuilt()...)...))
 	b.image("runtime/node", "20", "a run-time on that base", distribution, runtime)
 	b.image("shop/web", "1.0", "an application on that run-time, below the line", distribution, runtime,
 		web(lodash, imagetest.Package{Name: "minimist", Version: "1.2.0"}, imagetest.Package{Name: "axios", Version: "0.21.0"}, imagetest.Package{Name: "express", Version: "4.18.2"}))
