@@ -129,8 +129,7 @@ func keyOf(r *posture.Row, sort string) rowKey {
 
 // compareKeys takes a step only when the one before found no difference: it is asked of every row for every page.
 func compareKeys(a, b rowKey) int {
-	switch {
-	case a.by != b.by:
+	if a.by != b.by {
 		return slices.Compare(a.by[:], b.by[:])
 	}
 	return posture.CompareReferences(a.row, b.row)
