@@ -30,7 +30,7 @@ type ImageList struct {
 
 // maxByOverdue is how many images are sorted by what of them is overdue: each finding of each is asked for its deadline. Where
 // there are more, a list stands in the order of the other words.
-const maxByOverdue = 50_000
+const maxByOverdue = 10_000
 
 // Images is the list of images of a filter, in the order that it asks for: by default verdict, overdue, exploited, critical,
 // high.

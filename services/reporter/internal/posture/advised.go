@@ -142,7 +142,7 @@ func (v *View) holding(wanted func(pkg int32) bool) func(*Row) bool {
 		x := v.stacks.at(int32(i))
 		in[i] = in[x.below] || x.segment.list != nil && v.holdingIn(x.segment, wanted)
 	}
-	return func(r *Row) bool { return r.image != nil && in[r.image.stack] }
+	return func(r *Row) bool { return in[r.stack] }
 }
 
 func (v *View) holdingIn(x segment, wanted func(pkg int32) bool) bool {

@@ -82,7 +82,7 @@ func (h *Having) In(r *Row) bool {
 		return false
 	}
 	h.once.Do(h.fill)
-	return h.in[h.view.flat().at[r.image.stack]]
+	return h.in[h.view.flat().at[r.stack]]
 }
 
 func (h *Having) fill() {
@@ -116,7 +116,7 @@ func (h *Having) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] {
 			return
 		}
 		v, f := h.view, h.view.flat()
-		for place := f.at[r.image.stack]; place > 0; place = f.below[place] {
+		for place := f.at[r.stack]; place > 0; place = f.below[place] {
 			if h.layers != nil && !h.layers(int(f.layer[place])) {
 				continue
 			}

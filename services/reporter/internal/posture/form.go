@@ -145,7 +145,7 @@ func (s *state) lastGood(r plimsoll.Ref, p plimsoll.RefPlatform) *image {
 // show puts what is known of an image into a row.
 func (e *Engine) show(s *state, t *tag, row *Row, im *image) {
 	j := e.judge(s, im)
-	row.image, row.Digest, row.Platform, row.Release = im, im.source.digest, im.platform, im.release
+	row.image, row.stack, row.Digest, row.Platform, row.Release = im, im.stack, im.source.digest, im.platform, im.release
 	row.Verdict, row.Known, row.Counts = j.verdict, j.known, j.counts
 	row.Fixable, row.Exploited, row.Findings, row.Packages = j.fixable, j.exploited, j.findings, im.packages
 	row.Content, row.Size, row.Layers, row.Owner = im.content, im.size, im.layers, e.owner(t, im)

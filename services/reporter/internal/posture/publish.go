@@ -63,6 +63,7 @@ func (e *Engine) formDirty(s *state) {
 		}
 		t.rows = e.form(s, t)
 		for _, r := range t.rows {
+			r.ranks = [...]int{verdictRank(r), -r.Exploited, -r.Counts[plimsoll.SeverityCritical], -r.Counts[plimsoll.SeverityHigh]}
 			e.do.enter(s, r)
 		}
 		added = append(added, t.rows...)
@@ -133,17 +134,8 @@ func verdictRank(r *Row) int {
 }
 
 func compareRows(a, b *Row) int {
-	if c := verdictRank(a) - verdictRank(b); c != 0 {
-		return c
-	}
-	if a.Exploited != b.Exploited {
-		return b.Exploited - a.Exploited
-	}
-	if c := b.Counts[plimsoll.SeverityCritical] - a.Counts[plimsoll.SeverityCritical]; c != 0 {
-		return c
-	}
-	if c := b.Counts[plimsoll.SeverityHigh] - a.Counts[plimsoll.SeverityHigh]; c != 0 {
-		return c
+	if a.ranks != b.ranks {
+		return slices.Compare(a.ranks[:], b.ranks[:])
 	}
 	return CompareReferences(a, b)
 }

@@ -35,6 +35,8 @@ type Row struct {
 
 	ref   refKey
 	image *image // what verdict and findings are about; nil when nothing was read
+	stack int32  // the image's: lists over all rows count by it
+	ranks [4]int // what rows are sorted by before their references
 }
 
 // Analyzed says how far what the row shows was read by one analyser. It is false when that analyser did not look at it: it was

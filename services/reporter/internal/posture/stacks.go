@@ -151,9 +151,7 @@ func (h *Having) Count(rows []*Row, group func(*plimsoll.Finding, Spot) int) []R
 	v, f := h.view, h.view.flat()
 	weights := make([]int32, len(f.below))
 	for _, r := range rows {
-		if r.image != nil {
-			weights[f.at[r.image.stack]]++
-		}
+		weights[f.at[r.stack]]++
 	}
 	for i := len(weights) - 1; i > 0; i-- {
 		weights[f.below[i]] += weights[i]
@@ -246,10 +244,5 @@ func (h *Having) Sum(weigh func(*plimsoll.Finding) [Sums]int32) func(*Row) [Sums
 		}
 		sums[i] = sum
 	}
-	return func(r *Row) (sum [Sums]int32) {
-		if r.image != nil {
-			sum = sums[f.at[r.image.stack]]
-		}
-		return sum
-	}
+	return func(r *Row) [Sums]int32 { return sums[f.at[r.stack]] }
 }
