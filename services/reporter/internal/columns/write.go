@@ -71,7 +71,7 @@ func write[T any](ctx context.Context, w io.Writer, rows iter.Seq[T], about Abou
 	return out.Close()
 }
 
-func flush(ctx context.Context, out *parquet.Writer, rows []parquet.Row) error {
+func flush(ctx context.Context, out parquet.RowWriter, rows []parquet.Row) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

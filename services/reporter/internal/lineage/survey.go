@@ -359,7 +359,8 @@ func (s *Survey) Take(a Action) {
 			st.spots = s.change(st.spots, rebuild)
 		default:
 			kept := slices.DeleteFunc(slices.Clone(st.spots), func(x spot) bool { return int(x.layer) < s.grounds[a.Base].Layers })
-			st.spots, st.floor = append(kept, s.after(st, a.Base)...), int32(a.Base)
+			kept = append(kept, s.after(st, a.Base)...)
+			st.spots, st.floor = kept, int32(a.Base)
 		}
 	}
 }

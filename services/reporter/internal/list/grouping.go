@@ -15,7 +15,7 @@ type selection struct {
 
 // found are the selected findings of a row.
 func (s *selection) found(r *posture.Row) findings {
-	found := findings(s.having.Each(r))
+	found := s.having.Each(r)
 	if s.narrow != nil {
 		found = s.narrow(r, found)
 	}

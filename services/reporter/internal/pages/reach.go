@@ -137,9 +137,9 @@ func (p *advisoryPage) owners(v *posture.View, now time.Time) {
 
 // branch is a base with affected images on it.
 type branch struct {
-	base          *posture.Base
-	rows, brought int
-	upon          map[*posture.Base]*branch
+	base *posture.Base
+	rows int
+	upon map[*posture.Base]*branch
 }
 
 func (b *branch) on(base *posture.Base) *branch {

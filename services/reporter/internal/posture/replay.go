@@ -155,8 +155,8 @@ func (w *Walker) change(ctx context.Context, b plimsoll.ChangeBatch, c plimsoll.
 			w.settings = c.Settings
 		}
 	case plimsoll.ChangeSweep:
-		all := append(w.slots[b.Stream], c.Subject)
-		w.slots[b.Stream] = all[max(0, len(all)-maxSweeps):]
+		w.slots[b.Stream] = append(w.slots[b.Stream], c.Subject)
+		w.slots[b.Stream] = w.slots[b.Stream][max(0, len(w.slots[b.Stream])-maxSweeps):]
 		w.e.state.folded[b.Stream] = true
 	default:
 		w.e.apply(ctx, w.e.state, b.Stream, c, map[string]string{})
