@@ -149,6 +149,9 @@ func actTile(v *posture.View, active list.Filter) tile {
 	}
 	if !v.Exploitation() {
 		t.Note, t.Cause = list.NoExploitation+" · ", t.Cause[1:]
+		if n == 0 {
+			t.Class = "unknown"
+		}
 	}
 	return t
 }
