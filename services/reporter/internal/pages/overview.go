@@ -25,6 +25,8 @@ type overviewPage struct {
 	Actions        []actionLine
 	Events         []posture.Event
 	Nights         []nights
+	Teams          []teamLine
+	MoreTeams      int
 	Water          *waterfall // why it moved; nil where no history is kept
 }
 
@@ -85,6 +87,9 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
 	p.Actions = actionLines(v, active, overviewFixes)
 	p.Events = scopedEvents(v, p.Registry, overviewEvents)
 	p.Nights = sweepNights(v, p.Registry, overviewNights)
+	var all int
+	p.Teams, all = teams(v, active, s.Now())
+	p.MoreTeams = all - len(p.Teams)
 	p.Water = s.lately(r, p.Registry)
 	s.show(w, r, http.StatusOK, "overview", p)
 }
