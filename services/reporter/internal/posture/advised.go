@@ -60,7 +60,10 @@ func (a *advised) listed() Listed {
 func (v *View) lookup(id string) (Advised, bool) {
 	record, isRecord := v.matcher.Index().Record(id)
 	flaws := []string{v.matcher.Flaw(id)}
-	if isRecord && v.advised[id] == nil { // a name that affects something as a flaw is that flaw's
+	switch {
+	case v.advised[id] != nil: // a name that affects something as a flaw is that flaw's, whoever else claims it as an alias
+		flaws = []string{id}
+	case isRecord:
 		flaws = v.matcher.Flaws(record)
 	}
 	out := Advised{ID: flaws[0], Severity: plimsoll.SeverityNotRated}
