@@ -203,8 +203,6 @@ func TestCheckWrongServers(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -217,7 +215,7 @@ func TestCheckWrongServers(t *testing.T) {
 		words                    []string
 	}{
 		{"unknown name", "http://registry.invalid", "✗resolve -tls -auth -list -manifest -blob", "resolve", []string{"registry.invalid"}},
-		{"refused", closed.URL, "✓resolve ✗tls -auth -list -manifest -blob", "tls", []string{"nothing answers"}},
+		{"refused", nobody, "✓resolve ✗tls -auth -list -manifest -blob", "tls", []string{"nothing answers"}},
 		{"https written for http", strings.Replace(f.URL(), "http:", "https:", 1), "✓resolve ✗tls -auth -list -manifest -blob", "tls", []string{"write http://"}},
 		{"http written for https", strings.Replace(secure, "https:", "http:", 1), "✓resolve ✗tls -auth -list -manifest -blob", "tls", []string{"write https://"}},
 		{"a web page", html(200), "✓resolve ✓tls ✗auth -list -manifest -blob", "auth", []string{"no registry"}},

@@ -63,6 +63,9 @@ type fixture struct {
 
 const repository, tag = "team/app", "1"
 
+// nobody refuses connections. A port that was free a moment ago would not do: another test may be given it.
+const nobody = "http://127.0.0.1:1"
+
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	r := imagetest.NewRegistry(imagetest.RegistryOptions{})

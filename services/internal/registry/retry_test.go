@@ -230,8 +230,6 @@ func TestUnreachable(t *testing.T) {
 	t.Cleanup(secure.Close)
 	raw := imagetest.Must(net.Listen("tcp", "127.0.0.1:0"))
 	t.Cleanup(func() { _ = raw.Close() })
-	closed := imagetest.Must(net.Listen("tcp", "127.0.0.1:0"))
-	_ = closed.Close()
 	lim := quick()
 	lim.header, lim.tries = 100*time.Millisecond, 2
 	for _, c := range []struct {
@@ -239,7 +237,7 @@ func TestUnreachable(t *testing.T) {
 		kind      error
 		words     []string
 	}{
-		{"refused", "http://" + closed.Addr().String(), plimsoll.ErrUnavailable, []string{"nothing answers"}},
+		{"refused", nobody, plimsoll.ErrUnavailable, []string{"nothing answers"}},
 		{"unknown name", "http://registry.invalid", plimsoll.ErrUnavailable, []string{"registry.invalid", "host name"}},
 		{"silent", "http://" + raw.Addr().String(), plimsoll.ErrUnavailable, []string{"in time"}},
 		{"http written for https", "http://" + secure.Listener.Addr().String(), plimsoll.ErrInvalid, []string{"write https://"}},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -378,15 +379,23 @@ func sampleAdvisories(t *testing.T) string {
 	return dir
 }
 
-// freeAddress is a loopback address that nobody listens on now.
+// nobody is an address that refuses connections. A port that was free a moment ago would not do: another process may get it.
+const nobody = "127.0.0.1:1"
+
+// freeAddress is a loopback address that nobody listens on now. Its port is below those that the kernel gives to outgoing
+// connections and to listeners on port 0, and below the engines' own, so that it is still free when the product binds it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const tries, first, ports = 100, 10_000, 10_000
+	for range tries {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(ports))
+		if l, err := net.Listen("tcp", address); err == nil {
+			defer l.Close() // to the end, so that the next call does not find it
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatalf("no free port among %d tries", tries)
+	return ""
 }
 
 // plimsollCommand runs the command line to its end.

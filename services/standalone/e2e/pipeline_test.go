@@ -201,7 +201,7 @@ func TestPushIsQuick(t *testing.T) {
 func TestRegistryDown(t *testing.T) {
 	t.Parallel()
 	ctx := testContext(t)
-	down := plimsoll.Registry{ID: "corp", URL: "http://" + freeAddress(t), Sweep: plimsoll.Schedule{Cron: "off"}}
+	down := plimsoll.Registry{ID: "corp", URL: "http://" + nobody, Sweep: plimsoll.Schedule{Cron: "off"}}
 	s := up(t, setup{registries: []plimsoll.Registry{down}})
 	sweep := s.sweep(ctx, "corp")
 	if sweep.State != plimsoll.SweepFailed || !strings.Contains(sweep.Error, "refused") {

@@ -118,7 +118,7 @@ func TestScanFaults(t *testing.T) {
 		code int
 		want string
 	}{
-		{"down", []string{freeAddress(t)}, 2, "refused"},
+		{"down", []string{nobody}, 2, "refused"},
 		{"no registry", []string{notRegistry}, 2, "registry"},
 		{"refused", []string{refuses}, 2, "password_file"},
 		{"no such layout", []string{"oci:" + filepath.Join(empty, "nothing")}, 3, "index.json"},
