@@ -9,6 +9,7 @@ import (
 // The parts around whose state readiness and the status page tell.
 const (
 	partPosture  = "posture"
+	partHistory  = "history of findings"
 	partFeed     = "advisories"
 	partNATS     = "nats"
 	partTemporal = "temporal"

@@ -54,7 +54,7 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("reporter: test the bucket: %w", err)
 	}
 
-	state := newParts(partPosture, partFeed, partNATS, partTemporal)
+	state := newParts(partPosture, partHistory, partFeed, partNATS, partTemporal)
 	findings := history.NewTracker()
 	conf := posture.Config{
 		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Owners: owners,
@@ -100,7 +100,7 @@ func Run(ctx context.Context, c Config) error {
 	running.Go(func() {
 		(&daily{store: store, view: engine.View, folder: c.Cache, parts: state, log: c.Log}).run(ctx, time.Now)
 	})
-	running.Go(func() { findings.Run(ctx, conf, engine, c.Log) })
+	running.Go(func() { findings.Run(ctx, conf, engine, func() { state.set(partHistory, nil) }, c.Log) })
 	running.Go(func() { past.movements.Run(ctx, time.Now, c.Log) })
 	running.Go(func() { advisories.poll(ctx, c.Poll, !c.FeedFirst) })
 	running.Go(func() { temporal.host(ctx, c, writer) })
@@ -150,6 +150,7 @@ func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Eng
 	pages.New(pages.Config{
 		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately, Course: findings.Course, Registries: c.Registries,
 		Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
+		CatchingUp: func() bool { return state.get(partHistory) != nil },
 	}).Register(site)
 	root := http.NewServeMux()
 	api.New(api.Config{

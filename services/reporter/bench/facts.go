@@ -23,6 +23,7 @@ const (
 	hit                    = 1_000       // images that hold the package of the new advisory
 	flawedNames            = 7           // one name in so many has a flaw
 	perRepository          = 100         // tags
+	seen                   = 60          // days ago that the findings were first seen: the high ones are overdue
 	recipe                 = plimsoll.Recipe("1111111111111111")
 	registry               = "dev"
 	needle                 = "needle"
@@ -178,8 +179,8 @@ func (f *facts) news() plimsoll.Advisory {
 	}
 }
 
-func (f *facts) generation(id string, records []plimsoll.Advisory) *advisory.Index {
-	return advisory.Compile(plimsoll.Generation{ID: id, Created: f.now, Feeds: []plimsoll.Feed{
+func (f *facts) generation(id string, created time.Time, records []plimsoll.Advisory) *advisory.Index {
+	return advisory.Compile(plimsoll.Generation{ID: id, Created: created, Feeds: []plimsoll.Feed{
 		{Ecosystem: "Debian", Checked: f.now}, {Ecosystem: "npm", Checked: f.now},
 	}}, records)
 }

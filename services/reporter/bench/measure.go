@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/blob/blobtest"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/find"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/policy"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
@@ -28,19 +30,25 @@ import (
 type result struct {
 	Images   int
 	Places   int // findings of all images
+	Followed int // findings of all repositories, over time
 	Fold     float64
+	Observe  float64 // all findings are new to their repositories
 	Rematch  float64
 	Advisory []float64 // one a round, sorted
+	Noted    []float64 // … until the history has it
 	Push     []float64
 	Save     float64
 	Stored   float64 // size of the snapshot, MiB
-	Start    float64
-	Live     float64 // heap in use after a collection
-	Resident float64 // of the process at rest
-	Peak     float64 // of the process, over everything
-	Pages    map[string][]float64
-	Search   []float64
-	Find     []float64
+	// The same of the history of findings.
+	SaveHistory, StoredHistory float64
+	Start                      float64
+	Recall                     float64 // read the history of findings, and compare it with the view
+	Live                       float64 // heap in use after a collection
+	Resident                   float64 // of the process at rest
+	Peak                       float64 // of the process, over everything
+	Pages                      map[string][]float64
+	Search                     []float64
+	Find                       []float64
 	// The day as Parquet: time, size, and by how much the heap grows meanwhile.
 	Export, Exported, ExportHeap float64
 }
@@ -77,7 +85,7 @@ func measure(ctx context.Context, n int, seed uint64) (r result, err error) {
 		name string
 		do   func(context.Context, *result) error
 	}{
-		{"fold", b.fold}, {"advisories", b.opinions}, {"pushes", b.push}, {"memory", b.memory}, {"snapshot", b.snapshot}, {"lists", b.pages}, {"export", b.export},
+		{"fold", b.fold}, {"history", b.observe}, {"advisories", b.opinions}, {"pushes", b.push}, {"memory", b.memory}, {"snapshot", b.snapshot}, {"lists", b.pages}, {"export", b.export},
 	}
 	for _, step := range steps {
 		took, err := timed(func() error { return step.do(ctx, &r) })
@@ -102,15 +110,18 @@ func measure(ctx context.Context, n int, seed uint64) (r result, err error) {
 }
 
 type bench struct {
-	f      *facts
-	store  *blob.Store
-	engine *posture.Engine
+	f        *facts
+	store    *blob.Store
+	engine   *posture.Engine
+	findings *history.Tracker
 }
 
-func (b *bench) open() *posture.Engine {
-	return posture.New(posture.Config{
+// open makes an engine that knows nothing yet, and a history beside it.
+func (b *bench) open() {
+	b.findings = history.NewTracker()
+	b.engine = posture.New(posture.Config{
 		Store: b.store, Registries: []plimsoll.Registry{{ID: registry, Sweep: plimsoll.Schedule{Cron: "off"}}}, Policy: policy.Baseline(),
-		Inventory: b.f.Inventory, Now: func() time.Time { return b.f.now },
+		Inventory: b.f.Inventory, Clock: b.findings, Now: func() time.Time { return b.f.now },
 	})
 }
 
@@ -136,8 +147,8 @@ func now() time.Duration {
 }
 
 func (b *bench) fold(ctx context.Context, r *result) (err error) {
-	b.engine = b.open()
-	b.engine.SetGeneration(b.f.generation("first", b.f.records()))
+	b.open()
+	b.engine.SetGeneration(b.f.generation("first", b.f.now.AddDate(0, 0, -seen), b.f.records()))
 	if r.Fold, err = timed(func() error { return b.engine.Fold(ctx) }); err != nil {
 		return err
 	}
@@ -151,23 +162,37 @@ func (b *bench) fold(ctx context.Context, r *result) (err error) {
 	return nil
 }
 
+// observe measures the history's first look: every finding opens.
+func (b *bench) observe(_ context.Context, r *result) (err error) {
+	r.Observe, err = timed(func() error { b.findings.Observe(b.engine.View()); return nil })
+	for range b.findings.All() {
+		r.Followed++
+	}
+	return err
+}
+
 // opinions measures a full re-match, then an advisory that comes and goes.
 func (b *bench) opinions(_ context.Context, r *result) (err error) {
 	records := b.f.records()
-	with, without := b.f.generation("with", append(slices.Clone(records), b.f.news())), b.f.generation("without", records)
-	b.engine.SetGeneration(b.f.generation("", nil)) // nothing is known: what follows matches everything again
+	with, without := b.f.generation("with", b.f.now, append(slices.Clone(records), b.f.news())), b.f.generation("without", b.f.now, records)
+	b.engine.SetGeneration(b.f.generation("", b.f.now, nil)) // nothing is known: what follows matches everything again
 	r.Rematch, err = timed(func() error { b.engine.SetGeneration(without); return nil })
+	b.findings.Observe(b.engine.View())
 	for range rounds {
 		runtime.GC()
 		before := b.engine.View().Summary().Stored.Fail
 		ms, _ := timed(func() error { b.engine.SetGeneration(with); return nil })
 		r.Advisory = append(r.Advisory, ms)
+		ms, _ = timed(func() error { b.findings.Observe(b.engine.View()); return nil })
+		r.Noted = append(r.Noted, ms)
 		if a, ok := b.engine.View().Advisory("CVE-2026-999999"); !ok || len(a.Places) != hit {
 			return fmt.Errorf("the new advisory is in %d places, want %d (%d images failed before)", len(a.Places), hit, before)
 		}
 		b.engine.SetGeneration(without)
+		b.findings.Observe(b.engine.View())
 	}
 	slices.Sort(r.Advisory)
+	slices.Sort(r.Noted)
 	return err
 }
 
@@ -303,24 +328,54 @@ func (b *bench) snapshot(ctx context.Context, r *result) (err error) {
 	if r.Save, err = timed(func() error { return b.engine.Save(ctx) }); err != nil {
 		return err
 	}
-	for entry, err := range b.store.List(ctx, "snapshots/", "") {
-		if err != nil {
-			return err
-		}
-		r.Stored += float64(entry.Size) / (1 << 20)
+	if r.SaveHistory, err = timed(func() error { return b.findings.Save(ctx, b.store) }); err != nil {
+		return err
+	}
+	if r.Stored, err = b.size(ctx, "snapshots/"); err != nil {
+		return err
+	}
+	if r.StoredHistory, err = b.size(ctx, blob.PrefixHistory); err != nil {
+		return err
 	}
 	want := b.engine.View().Summary()
-	b.engine = b.open()
+	b.open()
 	runtime.GC()
 	r.Start, err = timed(func() error {
-		b.engine.SetGeneration(b.f.generation("without", b.f.records()))
+		b.engine.SetGeneration(b.f.generation("without", b.f.now, b.f.records()))
 		return b.engine.Start(ctx)
 	})
 	if err != nil {
+		return err
+	}
+	if r.Recall, err = timed(func() error { return b.recall(ctx) }); err != nil {
 		return err
 	}
 	if got := b.engine.View().Summary(); got.Stored != want.Stored || got.Active != want.Active {
 		return fmt.Errorf("after a start from the snapshot: %+v, want %+v", got.Stored, want.Stored)
 	}
 	return nil
+}
+
+// recall brings the history to the engine's view, as a start does.
+func (b *bench) recall(ctx context.Context) error {
+	if ok, err := b.findings.Load(ctx, b.store); err != nil || !ok {
+		return errors.Join(err, errors.New("the history of findings was not stored"))
+	}
+	v := b.engine.View()
+	b.findings.Observe(v)
+	for _, r := range v.Rows() {
+		v.Overdue(r, b.f.now)
+	}
+	return nil
+}
+
+// size is how much the bucket holds below a prefix, in MiB.
+func (b *bench) size(ctx context.Context, prefix string) (mib float64, err error) {
+	for entry, err := range b.store.List(ctx, prefix, "") {
+		if err != nil {
+			return 0, err
+		}
+		mib += float64(entry.Size) / (1 << 20)
+	}
+	return mib, nil
 }

@@ -74,7 +74,9 @@ func lines(r result, all []result) []line {
 	memory := at(100_000, 1000*mb) + at(1_000_000, 8000*mb)
 	out := []line{
 		{what: "findings of all images", median: float64(r.Places), unit: plain},
+		{what: "findings of all repositories, over time", median: float64(r.Followed), unit: plain},
 		{what: "fold of all inventories, made instead of read", median: r.Fold, unit: ms},
+		{what: "first look of the history of findings: all open", median: r.Observe, unit: ms},
 		{what: "full re-match", median: r.Rematch, judged: r.Rematch, target: at(100_000, 5000), unit: ms},
 		{what: "one new advisory that hits 1,000 images", median: nth(r.Advisory, 50), p99: nth(r.Advisory, 99), judged: nth(r.Advisory, 99), target: at(100_000, 250), unit: ms},
 	}
@@ -87,13 +89,17 @@ func lines(r result, all []result) []line {
 		}
 	}
 	out = append(out,
+		line{what: "… until the history of findings has it", median: nth(r.Noted, 50), p99: nth(r.Noted, 99), unit: ms},
 		line{what: "one push", median: nth(r.Push, 50), p99: nth(r.Push, 99), unit: ms},
 		line{what: "memory: heap in use", median: r.Live, unit: mib},
 		line{what: "memory: resident at rest", median: r.Resident, judged: r.Resident, target: memory, unit: mib},
 		line{what: "memory: resident at its highest, two engines at the end", median: r.Peak, unit: mib},
 		line{what: "write a snapshot", median: r.Save, unit: ms},
 		line{what: "size of the snapshot", median: r.Stored, unit: mib},
+		line{what: "write the history of findings", median: r.SaveHistory, unit: ms},
+		line{what: "size of the history of findings", median: r.StoredHistory, unit: mib},
 		line{what: "start from the snapshot", median: r.Start, judged: r.Start, target: at(100_000, 10_000), unit: ms},
+		line{what: "read the history of findings, and count what is overdue", median: r.Recall, unit: ms},
 		line{what: "write a day as Parquet", median: r.Export, unit: ms},
 		line{what: "size of the day", median: r.Exported, unit: mib},
 		line{what: "memory: growth of the heap meanwhile", median: r.ExportHeap, unit: mib},

@@ -26,8 +26,8 @@ func (t *Tracker) Course(registry string, packages, names []string, until time.T
 			continue
 		}
 		for _, pkg := range packages {
-			for _, f := range r.findings[pkg] {
-				if len(f.Spans) > 0 && f.named(names) && !f.Spans[0].First.After(until) {
+			for _, e := range r.of(pkg) {
+				if f := e.finding(k); e.named(names) && !f.Spans[0].First.After(until) {
 					all = append(all, f)
 					if f.Spans[0].First.Before(first) {
 						first = f.Spans[0].First

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestCourse: a point a day, each as it was known that day: a finding counts from its first sight to its proof, but not while it
@@ -12,14 +14,14 @@ func TestCourse(t *testing.T) {
 	t.Parallel()
 	at := func(days int) time.Time { return time.Date(2026, 11, 1+days, 12, 0, 0, 0, time.UTC) }
 	tracker := NewTracker()
-	add := func(repository string, f Finding) {
-		r := tracker.repo(repoKey{"dev", repository})
-		f.Registry, f.Repository, f.Package = "dev", repository, "openssl"
-		r.findings[f.Package] = append(r.findings[f.Package], &f)
+	for name, e := range map[string]entry{
+		"a": {id: "CVE-1", first: at(0), more: &more{closed: &Closure{Time: at(3)}}},
+		"b": {id: "OLD-1", aliases: []string{"CVE-1"}, first: at(1), more: &more{away: []Away{{at(2), at(4)}}}},
+		"c": {id: "CVE-2", first: at(0)},
+	} {
+		e.pkg = "openssl"
+		tracker.repos[repoKey{"dev", name}] = &repo{entries: []entry{e}}
 	}
-	add("a", Finding{ID: "CVE-1", Spans: []Span{{First: at(0), Closed: &Closure{Time: at(3)}}}})
-	add("b", Finding{ID: "OLD-1", Aliases: []string{"CVE-1"}, Spans: []Span{{First: at(1)}}, Away: []Away{{at(2), at(4)}}})
-	add("c", Finding{ID: "CVE-2", Spans: []Span{{First: at(0)}}})
 	var got []int
 	for _, p := range tracker.Course("", []string{"openssl"}, []string{"CVE-1"}, at(5)) {
 		got = append(got, p.Open)
@@ -39,15 +41,48 @@ func TestCourse(t *testing.T) {
 func TestOutOfSight(t *testing.T) {
 	t.Parallel()
 	at := func(h int) time.Time { return time.Date(2026, 11, 1, h, 0, 0, 0, time.UTC) }
-	f := Finding{Spans: []Span{{First: at(0)}}}
+	e := entry{id: "CVE-1", first: at(0)}
 	for i := range maxAway + 10 {
-		f.last().Closed = &Closure{Time: at(2*i + 1), Proof: ProofTagGone}
-		f.open(at(2*i + 2))
+		e.close(Closure{Time: at(2*i + 1), Proof: ProofTagGone})
+		e.reopen(at(2*i + 2))
 	}
+	f := e.finding(repoKey{})
 	if len(f.Spans) != 1 || !f.Open() || len(f.Away) != maxAway || f.Away[maxAway-1].Until != at(2*(maxAway+9)+2) {
 		t.Errorf("%d spans, %d times away, the last until %v", len(f.Spans), len(f.Away), f.Away[len(f.Away)-1].Until)
 	}
 	if last := f.Away[maxAway-1]; f.StoodAt(last.From) || !f.StoodAt(last.Until) {
 		t.Error("it stood while it was away, or did not when it was back")
+	}
+}
+
+// TestRewind: what was written after the head is taken back to it.
+func TestRewind(t *testing.T) {
+	t.Parallel()
+	at := func(h int) time.Time { return time.Date(2026, 11, 1, h, 0, 0, 0, time.UTC) }
+	fixed, gone := &Closure{Time: at(2), Proof: ProofFixed}, &Closure{Time: at(5), Proof: ProofTagGone}
+	now := entry{first: at(4), more: &more{before: []Span{{at(1), fixed}}, away: []Away{{at(5), at(6)}}, closed: &Closure{Time: at(8), Proof: ProofFixed}}}
+	for hour, want := range map[int]*entry{
+		0: nil,
+		1: {first: at(1)},
+		2: {first: at(1), more: &more{closed: fixed}},
+		4: {first: at(4), more: &more{before: []Span{{at(1), fixed}}}},
+		5: {first: at(4), more: &more{before: []Span{{at(1), fixed}}, closed: gone}},
+		6: {first: at(4), more: &more{before: []Span{{at(1), fixed}}, away: []Away{{at(5), at(6)}}}},
+		8: &now,
+	} {
+		e := now
+		if !e.rewind(at(hour)) {
+			if want != nil {
+				t.Errorf("hour %d: nothing is left", hour)
+			}
+			continue
+		}
+		if want == nil {
+			t.Errorf("hour %d: %+v is left", hour, e)
+			continue
+		}
+		if diff := cmp.Diff(want.finding(repoKey{}), e.finding(repoKey{})); diff != "" {
+			t.Errorf("hour %d (-want +got):\n%s", hour, diff)
+		}
 	}
 }

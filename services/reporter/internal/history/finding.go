@@ -1,7 +1,7 @@
 package history
 
 import (
-	"slices"
+	"cmp"
 	"strings"
 	"time"
 
@@ -47,10 +47,7 @@ type Stand struct {
 }
 
 func compareStands(a, b Stand) int {
-	if c := strings.Compare(a.Tag, b.Tag); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Platform, b.Platform)
+	return cmp.Or(strings.Compare(a.Tag, b.Tag), strings.Compare(a.Platform, b.Platform), cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Recipe, b.Recipe))
 }
 
 // Proof is how a finding was seen to be gone.
@@ -78,32 +75,7 @@ type Closure struct {
 }
 
 // Open reports whether the finding stands.
-func (f *Finding) Open() bool { return len(f.Spans) > 0 && f.last().Closed == nil }
-
-func (f *Finding) last() *Span { return &f.Spans[len(f.Spans)-1] }
-
-// FirstAt is when its clock began, as it was known at a moment; false when it was not seen yet.
-func (f *Finding) FirstAt(at time.Time) (time.Time, bool) {
-	for _, s := range slices.Backward(f.Spans) {
-		if !s.First.After(at) {
-			return s.First, true
-		}
-	}
-	return time.Time{}, false
-}
-
-// open notes that the finding stands from a moment on. Its clock goes on where it only was out of sight: where its tag had
-// gone. Where it was proved to be gone, another span begins.
-func (f *Finding) open(at time.Time) {
-	switch {
-	case len(f.Spans) > 0 && f.last().Closed == nil:
-	case len(f.Spans) > 0 && f.last().Closed.Proof == ProofTagGone:
-		f.Away = append(f.Away[max(0, len(f.Away)-maxAway+1):], Away{f.last().Closed.Time, at})
-		f.last().Closed = nil
-	default:
-		f.Spans = append(f.Spans, Span{First: at})
-	}
-}
+func (f *Finding) Open() bool { return len(f.Spans) > 0 && f.Spans[len(f.Spans)-1].Closed == nil }
 
 // StoodAt reports whether the finding stood at a moment, as it was known then.
 func (f *Finding) StoodAt(at time.Time) bool {
@@ -118,44 +90,4 @@ func (f *Finding) StoodAt(at time.Time) bool {
 		}
 	}
 	return false
-}
-
-// named reports whether it is known under one of some names.
-func (f *Finding) named(names []string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return n == f.ID || slices.Contains(f.Aliases, n) })
-}
-
-// rename takes the names that a flaw has now; those it had stay known.
-func (f *Finding) rename(x *plimsoll.Finding) {
-	if f.ID == x.ID && len(f.Aliases) == len(x.Aliases) && slices.Equal(f.Aliases, x.Aliases) {
-		return
-	}
-	all := append(slices.Clone(f.Aliases), x.Aliases...)
-	if f.ID != "" {
-		all = append(all, f.ID)
-	}
-	f.ID = x.ID
-	slices.Sort(all)
-	all = slices.DeleteFunc(slices.Compact(all), func(n string) bool { return n == f.ID })
-	f.Aliases = all[:min(len(all), maxAliases)]
-}
-
-// maxAliases bounds the names of one finding: a flaw has a handful; a record may claim thousands.
-const maxAliases = 100
-
-// absorb takes over the spans of the same flaw under another name: its clock began with the first of both.
-func (f *Finding) absorb(o *Finding) {
-	if o.Spans[0].First.Before(f.Spans[0].First) {
-		f.Spans[0].First = o.Spans[0].First
-	}
-	names := append(slices.Clone(f.Aliases), append(o.Aliases, o.ID)...)
-	slices.Sort(names)
-	names = slices.DeleteFunc(slices.Compact(names), func(n string) bool { return n == f.ID })
-	f.Aliases = names[:min(len(names), maxAliases)]
-	f.Stands = append(f.Stands, o.Stands...)
-	slices.SortFunc(f.Stands, compareStands)
-	f.Stands = slices.CompactFunc(f.Stands, func(a, b Stand) bool { return compareStands(a, b) == 0 })
-	if o.Open() {
-		f.open(o.last().First)
-	}
 }

@@ -168,7 +168,7 @@ func TestEndOfLifeMoves(t *testing.T) {
 	from := w.At
 	w.At = w.At.AddDate(0, 0, 5)
 	w.Advance() // nothing but time
-	seen := w.Findings.All()
+	seen := all(w.Findings)
 	if len(seen) != 1 || seen[0].ID != "EOL-debian-12" || !seen[0].Spans[0].First.Equal(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("followed: %+v", seen)
 	}

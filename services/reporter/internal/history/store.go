@@ -21,7 +21,7 @@ const (
 	// in a moment.
 	shards = 64
 	// version is of the objects' form; another one is built anew from the change log.
-	version = 1
+	version = 2
 	// saveEvery is how often what changed is written. What a crash loses is found again in the change log.
 	saveEvery = time.Minute
 	// saveTimeout bounds the writing when the reporter ends.
@@ -39,10 +39,130 @@ func shardOf(k repoKey) int {
 	return int(h.Sum32() % shards)
 }
 
-// storedHead is the object that is written last: what it says of is in the shards, or in newer ones, which harm nothing.
+// storedHead is the object that is written last: what it says of is in the shards, or in newer ones, which [entry.rewind] takes
+// back to it.
 type storedHead struct {
 	Version int `json:"version"`
 	head
+}
+
+// storedRepo is a repository in a shard. Findings name their images by a list of lists, since most have theirs in common.
+type storedRepo struct {
+	Registry   string          `json:"registry"`
+	Repository string          `json:"repository"`
+	Images     []Stand         `json:"images"`
+	Lists      [][]int         `json:"lists"` // places in Images
+	Findings   []storedFinding `json:"findings"`
+}
+
+type storedFinding struct {
+	Package  string            `json:"p"`
+	ID       string            `json:"i"`
+	Aliases  []string          `json:"a,omitempty"`
+	Severity plimsoll.Severity `json:"s"`
+	First    time.Time         `json:"f"`
+	Stands   *int              `json:"h,omitempty"` // place in Lists; none when no row shows it
+	Lost     *int              `json:"l,omitempty"`
+	Before   []Span            `json:"b,omitempty"`
+	Closed   *Closure          `json:"c,omitempty"`
+	Away     []Away            `json:"w,omitempty"`
+}
+
+// store is a repository as it is written.
+func (r *repo) store(k repoKey) storedRepo {
+	out := storedRepo{Registry: k.registry, Repository: k.repository, Images: []Stand{}, Lists: [][]int{}, Findings: make([]storedFinding, 0, len(r.entries))}
+	images, lists := map[*Stand]int{}, map[list]int{}
+	place := func(stands []*Stand) *int {
+		if len(stands) == 0 {
+			return nil
+		}
+		n, ok := lists[listOf(stands)]
+		if !ok {
+			var all []int
+			for _, s := range stands {
+				i, ok := images[s]
+				if !ok {
+					i = len(out.Images)
+					images[s], out.Images = i, append(out.Images, *s)
+				}
+				all = append(all, i)
+			}
+			n = len(out.Lists)
+			lists[listOf(stands)], out.Lists = n, append(out.Lists, all)
+		}
+		return &n
+	}
+	for i := range r.entries {
+		e := &r.entries[i]
+		m := e.rest()
+		out.Findings = append(out.Findings, storedFinding{e.pkg, e.id, e.aliases, e.severity, e.first, place(e.stands), place(m.lost), m.before, m.closed, m.away})
+	}
+	return out
+}
+
+// restore is the repository of what was written.
+func (s storedRepo) restore(names *names) (*repo, error) {
+	lists := make([][]*Stand, 0, len(s.Lists))
+	for i := range s.Images {
+		s.Images[i].Platform, s.Images[i].Recipe = names.text(s.Images[i].Platform), plimsoll.Recipe(names.text(string(s.Images[i].Recipe)))
+	}
+	for _, places := range s.Lists {
+		var all []*Stand
+		for _, i := range places {
+			if i < 0 || i >= len(s.Images) {
+				return nil, fmt.Errorf("%s/%s: image %d of %d", s.Registry, s.Repository, i, len(s.Images))
+			}
+			all = append(all, &s.Images[i])
+		}
+		lists = append(lists, all)
+	}
+	r := &repo{entries: make([]entry, 0, len(s.Findings))}
+	for _, f := range s.Findings {
+		e := entry{pkg: names.text(f.Package), id: names.text(f.ID), aliases: names.list(f.Aliases), severity: plimsoll.Severity(names.text(string(f.Severity))), first: f.First}
+		m := more{before: f.Before, closed: f.Closed, away: f.Away}
+		for to, place := range map[*[]*Stand]*int{&e.stands: f.Stands, &m.lost: f.Lost} {
+			if place == nil {
+				continue
+			}
+			if *place < 0 || *place >= len(lists) {
+				return nil, fmt.Errorf("%s/%s: list %d of %d", s.Registry, s.Repository, *place, len(lists))
+			}
+			*to = lists[*place]
+		}
+		e.set(m)
+		r.entries = append(r.entries, e)
+	}
+	slices.SortFunc(r.entries, compareEntries)
+	return r, nil
+}
+
+// names makes equal texts one: a million findings have a few thousand names.
+type names struct {
+	texts map[string]string
+	lists map[string][]string
+}
+
+func (n *names) text(s string) string {
+	if known, ok := n.texts[s]; ok {
+		return known
+	}
+	n.texts[s] = s
+	return s
+}
+
+func (n *names) list(all []string) []string {
+	if len(all) == 0 {
+		return nil
+	}
+	k := strings.Join(all, "\x00")
+	known, ok := n.lists[k]
+	if !ok {
+		for _, s := range all {
+			known = append(known, n.text(s))
+		}
+		n.lists[k] = known
+	}
+	return known
 }
 
 // Load takes what another run has written. It says whether there was something; it is derivable, so that damage counts as
@@ -52,28 +172,33 @@ func (t *Tracker) Load(ctx context.Context, store *blob.Store) (bool, error) {
 	if err != nil || h.Version != version {
 		return false, missing(err)
 	}
-	repos := map[repoKey]*repo{}
+	repos, names := map[repoKey]*repo{}, &names{map[string]string{}, map[string][]string{}}
 	for n := range shards {
-		all, err := blob.ReadJSON[[]*Finding](ctx, store, shardKey(n))
+		all, err := blob.ReadJSON[[]storedRepo](ctx, store, shardKey(n))
 		if errors.Is(err, plimsoll.ErrNotFound) {
 			continue // no repository falls to it
 		}
+		for _, s := range all {
+			if err != nil {
+				break
+			}
+			var r *repo
+			if r, err = s.restore(names); err == nil {
+				r.rewind(h.Time)
+				repos[repoKey{s.Registry, s.Repository}] = r
+			}
+		}
 		if err != nil {
 			return false, fmt.Errorf("history of findings: %w", err)
-		}
-		for _, f := range all {
-			k := repoKey{f.Registry, f.Repository}
-			if repos[k] == nil {
-				repos[k] = &repo{findings: map[string][]*Finding{}, rows: map[*posture.Row]bool{}}
-			}
-			if len(f.Spans) > 0 {
-				repos[k].findings[f.Package] = append(repos[k].findings[f.Package], f)
-			}
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.repos, t.seen, t.at, t.head, t.saved = repos, nil, h.Time, h.head, h.head
+	epoch := t.epoch.Add(1)
+	for _, r := range repos {
+		r.epoch = epoch
+	}
 	t.dirty = map[repoKey]bool{}
 	return true, nil
 }
@@ -95,27 +220,19 @@ func (t *Tracker) Save(ctx context.Context, store *blob.Store) error {
 		return nil
 	}
 	t.dirty = map[repoKey]bool{}
-	changed := map[int][]*Finding{}
+	changed := map[int][]repoKey{}
 	for k := range dirty {
 		changed[shardOf(k)] = nil
 	}
-	for k, r := range t.repos {
+	for k := range t.repos {
 		n := shardOf(k)
-		if _, ok := changed[n]; !ok {
-			continue
-		}
-		for _, all := range r.findings {
-			for _, f := range all {
-				c := f.clone()
-				changed[n] = append(changed[n], &c)
-			}
+		if _, ok := changed[n]; ok {
+			changed[n] = append(changed[n], k)
 		}
 	}
 	t.mu.Unlock()
 	for _, n := range slices.Sorted(maps.Keys(changed)) {
-		all := changed[n]
-		slices.SortFunc(all, compareFindings)
-		if err := blob.PutJSON(ctx, store, shardKey(n), all); err != nil {
+		if err := blob.PutJSON(ctx, store, shardKey(n), t.shard(changed[n])); err != nil {
 			t.again(dirty)
 			return fmt.Errorf("history of findings: %w", err)
 		}
@@ -129,15 +246,16 @@ func (t *Tracker) Save(ctx context.Context, store *blob.Store) error {
 	return nil
 }
 
-func compareFindings(a, b *Finding) int {
-	for _, c := range []int{
-		strings.Compare(a.Registry, b.Registry), strings.Compare(a.Repository, b.Repository), strings.Compare(a.Package, b.Package), strings.Compare(a.ID, b.ID),
-	} {
-		if c != 0 {
-			return c
-		}
+// shard is what is written of some repositories, which may have moved on since the head was taken.
+func (t *Tracker) shard(keys []repoKey) []storedRepo {
+	slices.SortFunc(keys, compareKeys)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := []storedRepo{}
+	for _, k := range keys {
+		out = append(out, t.repos[k].store(k))
 	}
-	return 0
+	return out
 }
 
 // again notes that some repositories are still to be written.
@@ -164,7 +282,7 @@ func (t *Tracker) CatchUp(ctx context.Context, cfg posture.Config, v *posture.Vi
 	t.mu.Lock()
 	t.seen = nil // the walk had rows of its own
 	for _, r := range t.repos {
-		clear(r.rows)
+		r.seats = nil
 	}
 	t.mu.Unlock()
 	t.Observe(v)
@@ -191,20 +309,25 @@ func (t *Tracker) walk(ctx context.Context, cfg posture.Config, h head, v *postu
 }
 
 // Run observes the views of an engine until ctx ends, and writes what it learns. Without what another run has written it
-// begins with the change log's first entry.
-func (t *Tracker) Run(ctx context.Context, cfg posture.Config, engine *posture.Engine, log *slog.Logger) {
+// begins with the change log's first entry. caught is called once it has come to the present: what is overdue can be told from
+// then on.
+func (t *Tracker) Run(ctx context.Context, cfg posture.Config, engine *posture.Engine, caught func(), log *slog.Logger) {
 	if _, err := t.Load(ctx, cfg.Store); err != nil && ctx.Err() == nil {
 		log.WarnContext(ctx, "the history of findings is built anew from the change log", "error", err)
 	}
 	saving := time.NewTicker(saveEvery)
 	defer saving.Stop()
-	for caught := false; ; {
+	for present := false; ; {
 		next := engine.Changed()
-		if v := engine.View(); v != nil && !caught {
-			caught = true
+		if v := engine.View(); v != nil && !present {
+			present = true
 			if err := t.CatchUp(ctx, cfg, v); err != nil && ctx.Err() == nil {
 				log.WarnContext(ctx, "some of the past of findings cannot be told", "error", err)
 			}
+			for _, r := range v.Rows() {
+				v.Overdue(r, v.At()) // is remembered: no page waits for it
+			}
+			caught()
 		} else if v != nil {
 			t.Observe(v)
 		}

@@ -2,10 +2,12 @@ package history
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -26,7 +28,8 @@ type Tracker struct {
 	dirty map[repoKey]bool
 	head  head
 	saved head
-	swept time.Time // when findings that are gone for long were dropped
+	swept time.Time     // when findings that are gone for long were dropped
+	epoch atomic.Uint64 // the last one given to a repository
 }
 
 // repoKey names a repository.
@@ -34,8 +37,15 @@ type repoKey struct{ registry, repository string }
 
 // repo is what is known of one repository.
 type repo struct {
-	findings map[string][]*Finding // by package
-	rows     map[*posture.Row]bool // that stand in the last view
+	entries []entry // sorted by package and id
+	seats   []seat  // the rows of the last view, sorted by what they show
+	epoch   uint64  // see [Tracker.Epoch]
+}
+
+// seat is a row with the image that it shows; nil when nothing was read.
+type seat struct {
+	row   *posture.Row
+	stand *Stand
 }
 
 // head is how far the tracker has come.
@@ -56,53 +66,81 @@ func NewTracker() *Tracker { return &Tracker{repos: map[repoKey]*repo{}, dirty: 
 func (t *Tracker) First(registry, repository string, f *plimsoll.Finding, at time.Time) (time.Time, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if x := t.find(repoKey{registry, repository}, f); x != nil {
-		return x.FirstAt(at)
-	}
-	return time.Time{}, false
-}
-
-// find is a finding by its package and any of its names.
-func (t *Tracker) find(k repoKey, f *plimsoll.Finding) *Finding {
-	r := t.repos[k]
+	r := t.repos[repoKey{registry, repository}]
 	if r == nil {
-		return nil
+		return time.Time{}, false
 	}
-	all := r.findings[f.Package]
-	for _, x := range all {
-		if x.ID == f.ID {
-			return x
-		}
+	all := r.of(f.Package)
+	i := slices.IndexFunc(all, func(e entry) bool { return e.id == f.ID })
+	if i < 0 {
+		i = slices.IndexFunc(all, func(e entry) bool { return e.related(f) })
 	}
-	for _, x := range all {
-		if slices.Contains(x.Aliases, f.ID) || slices.Contains(f.Aliases, x.ID) {
-			return x
-		}
+	if i < 0 {
+		return time.Time{}, false
 	}
-	return nil
+	return all[i].firstAt(at)
 }
 
-// All are all findings, those that are gone with them, sorted by registry, repository, package and id. They are copies.
-func (t *Tracker) All() []Finding {
+// Epoch implements [posture.Clock].
+func (t *Tracker) Epoch(registry, repository string) uint64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var out []Finding
-	for _, r := range t.repos {
-		for _, all := range r.findings {
-			for _, f := range all {
-				out = append(out, f.clone())
+	if r := t.repos[repoKey{registry, repository}]; r != nil {
+		return r.epoch
+	}
+	return 0
+}
+
+// Latest implements [posture.Clock].
+func (t *Tracker) Latest() uint64 { return t.epoch.Load() }
+
+// of are the entries of a package, to be read or changed in place.
+func (r *repo) of(pkg string) []entry {
+	i := r.first(pkg)
+	n := i
+	for n < len(r.entries) && r.entries[n].pkg == pkg {
+		n++
+	}
+	return r.entries[i:n]
+}
+
+// first is the place of the first entry of a package.
+func (r *repo) first(pkg string) int {
+	i, _ := slices.BinarySearchFunc(r.entries, pkg, func(e entry, pkg string) int { return strings.Compare(e.pkg, pkg) })
+	return i
+}
+
+// All gives all findings, those that are gone with them, sorted by registry, repository, package and id. They are copies;
+// what changes meanwhile shows in the repositories that are still to come.
+func (t *Tracker) All() iter.Seq[*Finding] {
+	return func(yield func(*Finding) bool) {
+		for _, k := range t.keys() {
+			for _, f := range t.findings(k) {
+				if !yield(f) {
+					return
+				}
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b Finding) int {
-		return cmp.Or(strings.Compare(a.Registry, b.Registry), strings.Compare(a.Repository, b.Repository), strings.Compare(a.Package, b.Package), strings.Compare(a.ID, b.ID))
-	})
-	return out
 }
 
-func (f *Finding) clone() Finding {
-	out := *f
-	out.Aliases, out.Stands, out.Spans, out.Away = slices.Clone(f.Aliases), slices.Clone(f.Stands), slices.Clone(f.Spans), slices.Clone(f.Away)
+// keys are the repositories, sorted.
+func (t *Tracker) keys() []repoKey {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.SortedFunc(maps.Keys(t.repos), compareKeys)
+}
+
+func compareKeys(a, b repoKey) int {
+	return cmp.Or(strings.Compare(a.registry, b.registry), strings.Compare(a.repository, b.repository))
+}
+
+func (t *Tracker) findings(k repoKey) (out []*Finding) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for i := range t.repos[k].entries {
+		out = append(out, t.repos[k].entries[i].finding(k))
+	}
 	return out
 }
 
@@ -118,8 +156,9 @@ func (t *Tracker) Observe(v *posture.View) {
 	if at.Before(t.at) {
 		at = t.at
 	}
-	for k := range t.changed(v) {
-		t.look(v, k, at)
+	gone, came := posture.Difference(t.seen, v)
+	for k, c := range t.byRepository(gone, came) {
+		t.look(v, k, c, at)
 	}
 	t.seen, t.at = v, at
 	t.head = head{v.Position(), v.Generation().ID, at}
@@ -141,207 +180,43 @@ func newest(v *posture.View) time.Time {
 	return at.UTC()
 }
 
-// changed are the repositories with rows that are not as they were in the last view; after a start, all.
-func (t *Tracker) changed(v *posture.View) map[repoKey]bool {
-	out := map[repoKey]bool{}
+// change is what became of the rows of a repository between two views.
+type change struct{ gone, came []*posture.Row }
+
+// byRepository groups rows. After a start all repositories that are known are among them.
+func (t *Tracker) byRepository(gone, came []*posture.Row) map[repoKey]*change {
+	out := map[repoKey]*change{}
+	of := func(k repoKey) *change {
+		if out[k] == nil {
+			out[k] = &change{}
+		}
+		return out[k]
+	}
 	if t.seen == nil {
 		for k := range t.repos {
-			out[k] = true
+			of(k)
 		}
 	}
-	gone, came := posture.Difference(t.seen, v)
 	for _, r := range gone {
-		k := keyOf(r)
-		out[k] = true
-		delete(t.repo(k).rows, r)
+		c := of(keyOf(r))
+		c.gone = append(c.gone, r)
 	}
 	for _, r := range came {
-		k := keyOf(r)
-		out[k] = true
-		t.repo(k).rows[r] = true
+		c := of(keyOf(r))
+		c.came = append(c.came, r)
 	}
 	return out
 }
 
 func keyOf(r *posture.Row) repoKey { return repoKey{r.Reference.Registry, r.Reference.Repository} }
 
-func (t *Tracker) repo(k repoKey) *repo {
-	r := t.repos[k]
-	if r == nil {
-		r = &repo{findings: map[string][]*Finding{}, rows: map[*posture.Row]bool{}}
-		t.repos[k] = r
-	}
-	return r
-}
-
-// held is one finding of a repository as a view shows it.
-type held struct {
-	finding *plimsoll.Finding
-	stands  []Stand
-}
-
-// look compares a repository with what is known of it.
-func (t *Tracker) look(v *posture.View, k repoKey, at time.Time) {
-	r := t.repo(k)
-	rows := slices.Collect(maps.Keys(r.rows))
-	slices.SortFunc(rows, func(a, b *posture.Row) int {
-		return cmp.Or(strings.Compare(a.Reference.Tag, b.Reference.Tag), strings.Compare(a.Platform.String(), b.Platform.String()))
-	})
-	now := map[flaw]*held{}
-	for _, row := range rows {
-		recipe, digest, _, ok := row.Reading()
-		if !ok {
-			continue
-		}
-		stand := Stand{row.Reference.Tag, row.Platform.String(), digest, recipe}
-		for f := range v.Each(row) {
-			id := flaw{f.ID, f.Package}
-			x := now[id]
-			if x == nil {
-				x = &held{finding: f}
-				now[id] = x
-			}
-			if n := len(x.stands); n == 0 || x.stands[n-1] != stand {
-				x.stands = append(x.stands, stand)
-			}
-		}
-	}
-	t.appear(k, r, now, at)
-	for pkg, all := range r.findings {
-		for _, f := range all {
-			if _, ok := now[flaw{f.ID, pkg}]; !ok && f.Open() && f.vanish(rows, at, v.Generation().ID) {
-				t.dirty[k] = true
-			}
-		}
-	}
-}
-
-// appear notes the findings that stand. Each goes on under its own name where it is known by it, else under one that it had:
-// the entry follows a flaw that gets another name. One that was known as two becomes one, and of one that is two now both
-// have its clock.
-func (t *Tracker) appear(k repoKey, r *repo, now map[flaw]*held, at time.Time) {
-	ids := slices.SortedFunc(maps.Keys(now), func(a, b flaw) int { return cmp.Or(strings.Compare(a.pkg, b.pkg), strings.Compare(a.id, b.id)) })
-	var renamed []flaw
-	for _, id := range ids {
-		if i := slices.IndexFunc(r.findings[id.pkg], func(f *Finding) bool { return f.ID == id.id }); i >= 0 {
-			t.stand(k, r, r.findings[id.pkg][i], now, id, at)
-		} else {
-			renamed = append(renamed, id)
-		}
-	}
-	for _, id := range renamed {
-		x := now[id].finding
-		f := &Finding{Registry: k.registry, Repository: k.repository, Package: id.pkg}
-		other := slices.IndexFunc(r.findings[id.pkg], func(o *Finding) bool { return o.related(x) })
-		switch {
-		case other < 0:
-			r.findings[id.pkg] = append(r.findings[id.pkg], f)
-		case now[flaw{r.findings[id.pkg][other].ID, id.pkg}] == nil:
-			f = r.findings[id.pkg][other]
-		default: // it stands under its own name too
-			f.Spans = []Span{{First: r.findings[id.pkg][other].last().First}}
-			r.findings[id.pkg] = append(r.findings[id.pkg], f)
-		}
-		t.stand(k, r, f, now, id, at)
-	}
-}
-
-// related reports whether a flaw is known here under one of its names.
-func (f *Finding) related(x *plimsoll.Finding) bool {
-	return slices.Contains(f.Aliases, x.ID) || f.named(x.Aliases)
-}
-
-// stand brings one finding to what the view shows, and takes in what was known under names that are this flaw's now.
-func (t *Tracker) stand(k repoKey, r *repo, f *Finding, now map[flaw]*held, id flaw, at time.Time) {
-	x := now[id]
-	was := f.clone()
-	f.rename(x.finding)
-	f.open(at)
-	if len(x.finding.Aliases) > 0 {
-		r.findings[id.pkg] = slices.DeleteFunc(r.findings[id.pkg], func(o *Finding) bool {
-			if o == f || !slices.Contains(x.finding.Aliases, o.ID) || now[flaw{o.ID, id.pkg}] != nil {
-				return false
-			}
-			f.absorb(o)
-			t.dirty[k] = true
-			return true
-		})
-	}
-	f.Severity, f.Stands = x.finding.Severity, x.stands
-	if !f.equal(&was) {
-		t.dirty[k] = true
-	}
-}
-
-func (f *Finding) equal(o *Finding) bool {
-	return f.ID == o.ID && f.Severity == o.Severity && slices.Equal(f.Aliases, o.Aliases) && slices.Equal(f.Stands, o.Stands) && slices.Equal(f.Spans, o.Spans) && slices.Equal(f.Away, o.Away)
-}
-
-// vanish looks for the proof that a finding which the rows of its repository do not show any more is gone. Images that cannot
-// be read prove nothing, and keep it open.
-func (f *Finding) vanish(rows []*posture.Row, at time.Time, generation string) (changed bool) {
-	var best *Closure
-	var left []Stand
-	for _, s := range f.Stands {
-		c, told := s.gone(rows)
-		if !told {
-			left = append(left, s)
-			continue
-		}
-		if best == nil || slices.Index(proofs, c.Proof) < slices.Index(proofs, best.Proof) {
-			best = &c
-		}
-	}
-	if len(left) > 0 || best == nil {
-		changed = len(left) != len(f.Stands)
-		f.Stands = left
-		return changed
-	}
-	best.Time, best.Generation = at, generation
-	f.last().Closed, f.Stands = best, nil
-	return true
-}
-
-// gone says what became of an image that held the finding and does not any more; false where that cannot be told.
-func (s Stand) gone(rows []*posture.Row) (_ Closure, told bool) {
-	for _, r := range rows {
-		if r.Reference.Tag != s.Tag {
-			continue
-		}
-		if r.Behind != "" || r.Coverage.State != plimsoll.ReadComplete && r.Coverage.State != plimsoll.ReadStale && r.Coverage.State != plimsoll.ReadNotApplicable {
-			return Closure{}, false
-		}
-	}
-	for _, r := range rows {
-		if r.Reference.Tag != s.Tag || r.Platform.String() != s.Platform {
-			continue
-		}
-		recipe, digest, _, ok := r.Reading()
-		switch {
-		case !ok:
-			return Closure{Proof: ProofTagGone, Tag: s.Tag}, true // it holds no image any more
-		case digest != s.Digest:
-			return Closure{Proof: ProofFixed, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
-		case recipe != s.Recipe:
-			return Closure{Proof: ProofReading, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
-		}
-		return Closure{Proof: ProofAdvisory, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
-	}
-	return Closure{Proof: ProofTagGone, Tag: s.Tag}, true
-}
-
 // forget drops findings that went away long ago.
 func (t *Tracker) forget(now time.Time) {
 	for k, r := range t.repos {
-		for pkg, all := range r.findings {
-			kept := slices.DeleteFunc(all, func(f *Finding) bool { return !f.Open() && now.Sub(f.last().Closed.Time) > keepClosed })
-			if len(kept) == len(all) {
-				continue
-			}
+		n := len(r.entries)
+		r.entries = slices.DeleteFunc(r.entries, func(e entry) bool { return !e.open() && now.Sub(e.more.closed.Time) > keepClosed })
+		if len(r.entries) < n {
 			t.dirty[k] = true
-			if r.findings[pkg] = kept; len(kept) == 0 {
-				delete(r.findings, pkg)
-			}
 		}
 	}
 }

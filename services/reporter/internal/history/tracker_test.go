@@ -1,8 +1,10 @@
 package history_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,26 +18,37 @@ import (
 )
 
 // TestTrackerEqualsRecompute lets random things happen to a tracker that is ended and started again at random, sometimes
-// before it could write, and compares it with one that folds the whole change log.
+// before it could write or in the middle of that, and compares it with one that looks at everything each time, and with one that
+// folds the whole change log.
 func TestTrackerEqualsRecompute(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			h := &happenings{World: start(t), t: t, rand: rand.New(rand.NewPCG(seed, 9)), tags: map[[2]string]plimsoll.Ref{}}
-			tracker := h.Findings
+			tracker, whole, crashed := h.Findings, history.NewTracker(), false
 			for step := range 60 {
 				h.happen()
 				switch h.rand.IntN(8) {
 				case 0:
+					half := h.rand.IntN(2) == 0
+					head, err := h.Store.Get(t.Context(), history.HeadKey)
+					if half = half && err == nil; err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
+						t.Fatal(err)
+					}
 					if err := tracker.Save(t.Context(), h.Store); err != nil {
 						t.Fatal(err)
+					}
+					if half { // a crash before the head was written
+						if err := h.Store.Put(t.Context(), history.HeadKey, head.Bytes); err != nil {
+							t.Fatal(err)
+						}
 					}
 				case 1: // a crash: what was not written is lost, and things happen until another one runs
 					for range h.rand.IntN(4) {
 						h.happen()
 					}
-					tracker = history.NewTracker()
+					tracker, crashed = history.NewTracker(), true
 					if _, err := tracker.Load(t.Context(), h.Store); err != nil {
 						t.Fatal(err)
 					}
@@ -50,6 +63,17 @@ func TestTrackerEqualsRecompute(t *testing.T) {
 					t.Fatal(err)
 				}
 				tracker.Observe(h.Engine.View())
+				if crashed { // it has not seen what the other walked through since
+					whole, crashed = history.NewTracker(), false
+					if err := whole.CatchUp(t.Context(), h.Config(), h.Engine.View()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				whole.Doubt()
+				whole.Observe(h.Engine.View())
+				if diff := cmp.Diff(all(whole), all(tracker)); diff != "" {
+					t.Fatalf("step %d: followed differs from looking at everything (-whole +followed):\n%s", step, diff)
+				}
 				if step%20 != 19 {
 					continue
 				}
@@ -57,21 +81,23 @@ func TestTrackerEqualsRecompute(t *testing.T) {
 				if err := anew.CatchUp(t.Context(), h.Config(), h.Engine.View()); err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(anew.All(), tracker.All()); diff != "" {
+				if diff := cmp.Diff(all(anew), all(tracker)); diff != "" {
 					t.Fatalf("step %d: followed differs from recomputed (-recomputed +followed):\n%s", step, diff)
 				}
 			}
-			if len(tracker.All()) == 0 {
+			if len(all(tracker)) == 0 {
 				t.Error("nothing was found: the test says nothing")
 			}
 		})
 	}
 }
 
+func all(t *history.Tracker) []*history.Finding { return slices.Collect(t.All()) }
+
 // story is what a finding of log4j-core in shop/orders went through, as text.
 func story(w *posturetest.World) string {
 	var out []string
-	for _, f := range w.Findings.All() {
+	for f := range w.Findings.All() {
 		if f.Repository != "shop/orders" || f.Package != "log4j-core" {
 			continue
 		}
@@ -185,6 +211,46 @@ func TestRebuildsDoNotRestartTheClock(t *testing.T) {
 			t.Errorf("day %d: %d overdue", day, n)
 		}
 	}
+}
+
+// TestOverdueIsNotOutOfDate: what is remembered of a row ends with the policy and the clock that it was counted by. A reporter
+// that has just started knows no clock yet.
+func TestOverdueIsNotOutOfDate(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	push(w, "shop/orders", "1", log4j(vulnerable))
+	if err := w.Findings.Save(t.Context(), w.Store); err != nil {
+		t.Fatal(err)
+	}
+	w.At = w.At.AddDate(0, 0, 20)
+	w.Findings = history.NewTracker()
+	w.Engine = posture.New(w.Config())
+	w.Advise(flaw("CVE-2021-44228", "Maven", "log4j-core", "2.15.0"), flaw("CVE-2021-23337", "npm", "lodash", "4.17.21"))
+	if err := w.Engine.Fold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	overdue := func(what string, want int) {
+		t.Helper()
+		v := w.Engine.View()
+		if n, _ := v.Overdue(v.Rows()[0], w.At); n != want {
+			t.Errorf("%s: %d overdue, want %d", what, n, want)
+		}
+	}
+	overdue("before the history is read", 0)
+	if _, err := w.Findings.Load(t.Context(), w.Store); err != nil {
+		t.Fatal(err)
+	}
+	overdue("after", 1)
+	longer := w.Policy
+	longer.Deadline = &plimsoll.Deadline{Critical: 30}
+	w.Engine.SetPolicy(longer)
+	overdue("with a longer deadline", 0)
+	w.At = w.At.AddDate(0, 0, 20)
+	overdue("when it is over", 1)
+	push(w, "shop/orders", "1", log4j(sound))
+	w.At = w.At.AddDate(0, 0, 1)
+	push(w, "shop/orders", "1", log4j(vulnerable))
+	overdue("back again", 0)
 }
 
 // TestDeadlineStarts: the date that the policy asks for counts; where it is not known, the earliest known one does, and says so.

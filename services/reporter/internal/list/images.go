@@ -28,15 +28,11 @@ type ImageList struct {
 	over func(*posture.Row) int // overdue findings; nil where they do not count
 }
 
-// maxByOverdue is how many images are sorted by what of them is overdue: each finding of each is asked for its deadline. Where
-// there are more, a list stands in the order of the other words.
-const maxByOverdue = 10_000
-
 // Images is the list of images of a filter, in the order that it asks for: by default verdict, overdue, exploited, critical,
 // high.
 func Images(v *posture.View, f Filter) ImageList {
 	l := ImageList{rows: f.Rows(v), sort: f.Get("sort")}
-	if now := f.at(v); len(l.rows) <= maxByOverdue && (l.sort == "" || l.sort == "verdict") {
+	if now := f.at(v); l.sort == "" || l.sort == "verdict" {
 		l.over = func(r *posture.Row) int { n, _ := v.Overdue(r, now); return n }
 	}
 	return l

@@ -33,7 +33,9 @@ type frame struct {
 	Now      time.Time
 	Policy   plimsoll.Policy
 	AsOf     asOf
-	Faults   []string // what could not be read of the bucket: while there are any, something may be missing
+	// CatchingUp: what is overdue or new is not known yet.
+	CatchingUp bool
+	Faults     []string // what could not be read of the bucket: while there are any, something may be missing
 }
 
 // scope is one entry of the scope picker.
@@ -65,6 +67,7 @@ func (s *Server) frame(r *http.Request, section, title string) frame {
 		return f
 	}
 	f.Ready, f.Policy, f.Faults = true, v.Policy(), v.Faults()
+	f.CatchingUp = s.CatchingUp != nil && s.CatchingUp()
 	f.Honest = honestLine(v, f.Registry)
 	f.Honest.Whole = f.Honest.Whole && len(f.Faults) == 0
 	g := v.Generation()

@@ -341,6 +341,20 @@ func TestBeforeTheFirstFold(t *testing.T) {
 	}
 }
 
+// TestCatchingUp: while the history of findings is being read, each page says what is not known yet.
+func TestCatchingUp(t *testing.T) {
+	t.Parallel()
+	w := posturetest.New(t, 3)
+	for _, catching := range []bool{true, false} {
+		s := New(Config{View: w.Engine.View, CatchingUp: func() bool { return catching }, Registries: w.Registries, Now: w.Now, Log: slog.New(slog.DiscardHandler)})
+		b := &browser{t: t, mux: http.NewServeMux()}
+		s.Register(b.mux)
+		if text := b.page("/"); strings.Contains(text, "what is overdue or new is not known yet") != catching {
+			t.Errorf("catching up %t: the overview says otherwise", catching)
+		}
+	}
+}
+
 func TestFaultyURLsSayWhat(t *testing.T) {
 	t.Parallel()
 	b := open(t, 6)

@@ -28,6 +28,8 @@ type Config struct {
 	// being found. Without Moved the pages say nothing of it, without Lately they ask Moved.
 	Moved  func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
 	Lately func(now time.Time, registry string) *history.Moved
+	// CatchingUp reports whether it is not known yet since when findings stand; nil when it always is.
+	CatchingUp func() bool
 	// Course is how a flaw stood over time, see [history.Tracker.Course]; without it the advisory page has no chart.
 	Course     func(registry string, packages, names []string, until time.Time) []history.Point
 	Registries []plimsoll.Registry

@@ -1,7 +1,6 @@
 package posture
 
 import (
-	"sync"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -11,6 +10,10 @@ import (
 type Clock interface {
 	// First is when the finding's clock began, as it was known at a moment; false when it was not seen yet.
 	First(registry, repository string, f *plimsoll.Finding, at time.Time) (time.Time, bool)
+	// Epoch is a greater number whenever a clock that was known in a repository began at another time than was told before, and
+	// Latest the greatest of all repositories.
+	Epoch(registry, repository string) uint64
+	Latest() uint64
 }
 
 // Due is when a finding has to be gone.
@@ -30,12 +33,18 @@ const day = 24 * time.Hour
 // First is when a finding of a row was first seen in its repository. One that nobody has seen before is seen now, which is
 // when the view was formed.
 func (v *View) First(r *Row, f *plimsoll.Finding) time.Time {
+	at, _ := v.first(r, f)
+	return at
+}
+
+// first is the same; known is false of one that nobody has seen before.
+func (v *View) first(r *Row, f *plimsoll.Finding) (at time.Time, known bool) {
 	if v.clock != nil {
 		if at, ok := v.clock.First(r.Reference.Registry, r.Reference.Repository, f, v.at); ok {
-			return at
+			return at, true
 		}
 	}
-	return v.at
+	return v.at, false
 }
 
 // Due is the deadline of a finding of a row, seen from now; false where the policy sets none.
@@ -130,59 +139,82 @@ func (v *View) Exploited(flaw string) (time.Time, bool) {
 	return e.KEV.Added, ok && !e.KEV.Added.IsZero()
 }
 
-// book remembers how many findings of each row are overdue: rows stay the same from view to view, so that only those that
-// changed, and those whose next deadline has come, are looked at again.
-type book struct {
-	mu   sync.Mutex
-	rows map[*Row]booked
-	gen  string // dates come from advisories
+// booked remembers with a row how many of its findings are overdue: rows stay the same from view to view, so that only those
+// that changed, and those whose next deadline has come, are looked at again.
+type booked struct {
+	overdue     int
+	oldest      int64 // the earliest deadline among them, in Unix nanoseconds as all times here
+	from, until int64 // holds from here to here, which is the next deadline; 0 for good
+	epoch       uint64
+	terms       terms
 }
 
-type booked struct {
-	overdue int
-	oldest  time.Time // the earliest deadline among them
-	from    time.Time // holds from here …
-	until   time.Time // … to here: the next deadline; zero for good
+// terms are what deadlines follow from beside the findings and their clocks.
+type terms struct {
+	deadline   plimsoll.Deadline
+	generation string // where dates come from advisories
+}
+
+func (v *View) terms() terms {
+	t := terms{deadline: *v.policy.Deadline}
+	if t.deadline.Start() != plimsoll.FromFirstDetected {
+		t.generation = v.Generation().ID
+	}
+	return t
+}
+
+// holds reports whether what was remembered still counts.
+func (v *View) holds(b *booked, r *Row, now time.Time) bool {
+	at := now.UnixNano()
+	if at < b.from || b.until != 0 && at > b.until || b.terms != v.terms() {
+		return false
+	}
+	return v.clock == nil || v.clock.Latest() <= b.epoch || v.clock.Epoch(r.Reference.Registry, r.Reference.Repository) <= b.epoch
 }
 
 // Overdue counts the places of overdue findings of a row, seen from now, and gives the earliest of their deadlines.
 func (v *View) Overdue(r *Row, now time.Time) (n int, oldest time.Time) {
-	if v.policy.Deadline == nil || r.image == nil {
+	if v.policy.Deadline == nil || r.image == nil || r.Findings == 0 {
 		return 0, time.Time{}
 	}
-	b := v.book
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if id := v.Generation().ID; b.rows == nil || b.gen != id {
-		b.rows, b.gen = map[*Row]booked{}, id
-	}
-	x, ok := b.rows[r]
-	if !ok || now.Before(x.from) || !x.until.IsZero() && now.After(x.until) {
-		x = v.overdue(r, now)
-		if len(b.rows) > 2*len(v.rows) { // rows that do not stand any more
-			clear(b.rows)
+	b := r.due.Load()
+	if b == nil || !v.holds(b, r, now) {
+		var known bool
+		if b, known = v.overdue(r, now); known {
+			r.due.Store(b)
 		}
-		b.rows[r] = x
 	}
-	return x.overdue, x.oldest
+	if b.oldest != 0 {
+		oldest = time.Unix(0, b.oldest).UTC()
+	}
+	return b.overdue, oldest
 }
 
-func (v *View) overdue(r *Row, now time.Time) booked {
-	x := booked{from: now}
-	for f := range v.Each(r) {
-		d, ok := v.Due(r, f, now)
-		switch {
-		case !ok:
-		case d.Overdue:
-			x.overdue++
-			if x.oldest.IsZero() || d.At.Before(x.oldest) {
-				x.oldest = d.At
-			}
-		case x.until.IsZero() || d.At.Before(x.until):
-			x.until = d.At
+// overdue counts; known is false while the clock does not know all findings yet, which it soon will.
+func (v *View) overdue(r *Row, now time.Time) (b *booked, known bool) {
+	b, known = &booked{from: now.UnixNano(), terms: v.terms()}, true
+	if v.clock != nil {
+		b.epoch = v.clock.Latest()
+	}
+	earliest := func(to *int64, at time.Time) {
+		if n := at.UnixNano(); *to == 0 || n < *to {
+			*to = n
 		}
 	}
-	return x
+	for f := range v.Each(r) {
+		if v.policy.Deadline.Of(f.Severity) == 0 {
+			continue
+		}
+		first, seen := v.first(r, f)
+		known = known && (seen || v.clock == nil)
+		if d, _ := v.DueSince(first, f, now); d.Overdue {
+			b.overdue++
+			earliest(&b.oldest, d.At)
+		} else {
+			earliest(&b.until, d.At)
+		}
+	}
+	return b, known
 }
 
 // Reading is the inventory that a row shows; whole is false for one that lacks layers. ok is false when nothing was read.

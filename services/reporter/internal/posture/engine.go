@@ -52,7 +52,6 @@ type Engine struct {
 	matcher *match.Matcher
 	trials  *trials // of matcher
 
-	book    *book
 	view    atomic.Pointer[View]
 	waiting sync.Mutex
 	changed chan struct{} // closed when the next view stands
@@ -77,7 +76,7 @@ func New(cfg Config) *Engine {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	e := &Engine{cfg: cfg, matcher: match.New(advisory.Empty()), book: &book{}, changed: make(chan struct{})}
+	e := &Engine{cfg: cfg, matcher: match.New(advisory.Empty()), changed: make(chan struct{})}
 	e.do = e.allDeltas()
 	e.state = e.newState()
 	return e

@@ -1,6 +1,7 @@
 package posture
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -37,6 +38,7 @@ type Row struct {
 	image *image // what verdict and findings are about; nil when nothing was read
 	stack int32  // the image's: lists over all rows count by it
 	ranks [4]int // what rows are sorted by before their references
+	due   atomic.Pointer[booked]
 }
 
 // Analyzed says how far what the row shows was read by one analyser. It is false when that analyser did not look at it: it was

@@ -36,7 +36,6 @@ type View struct {
 	faults     []string
 	cfg        *Config
 	clock      Clock
-	book       *book
 	lineage    *lineage.Lineage
 	former     []formerName // images that tags held before
 	chains     chains

@@ -26,7 +26,7 @@ func (w *Writer) build(ctx context.Context, v *posture.View, week Week, cutoff t
 	m.Method = w.method(v, week)
 	p := w.past(v, week)
 	moved, fault := w.waterfall(ctx, v, week)
-	m.Ranking, m.Changes, m.Overdue = ranking(v, p, week.Name, former), changes(v, p, week, moved), overdue(v, p, v.At())
+	m.Ranking, m.Changes, m.Overdue = ranking(v, p, week.Name, former), changes(p, moved), overdue(v, p, v.At())
 	m.Page = w.page(v, m)
 	if m.Page.Overdue, m.Page.New, m.Page.Closed = m.Overdue.Count, m.Changes.NewCount, m.Changes.Shut; moved != nil {
 		m.Page.Moved = &Waterfall{moved.From, moved.To, moved.Before, moved.After, moved.Causes}

@@ -78,9 +78,16 @@ func (c closure) days() float64 { return c.span.Closed.Time.Sub(c.span.First).Ho
 // past is what a report needs of the history of findings.
 type past struct {
 	known    bool
-	findings []history.Finding
 	standing []*standing
+	opened   []opening // in the period
 	closed   []closure // in the period
+	untold   int       // findings that are open and that no image shows
+}
+
+// opening is one time that a finding was seen first.
+type opening struct {
+	*history.Finding
+	span history.Span
 }
 
 func (w *Writer) past(v *posture.View, week Week) past {
@@ -88,22 +95,34 @@ func (w *Writer) past(v *posture.View, week Week) past {
 	if w.History == nil {
 		return p
 	}
-	p.known, p.findings = true, w.History()
-	for i := range p.findings {
-		f := &p.findings[i]
+	p.known = true
+	shown := map[findingKey]bool{}
+	for _, s := range p.standing {
+		shown[s.key] = true
+	}
+	for f := range w.History() {
+		if f.Open() && !shown[findingKey{f.Registry, f.Repository, f.Package, f.ID}] {
+			p.untold++
+		}
 		for _, s := range f.Spans {
-			if s.Closed == nil || !within(week, s.Closed.Time) || s.Closed.Time.After(v.At()) {
-				continue
+			if within(week, s.First) && !s.First.After(v.At()) {
+				p.opened = append(p.opened, opening{f, s})
 			}
-			c := closure{Finding: f, span: s}
-			if d, ok := v.DueSince(s.First, &plimsoll.Finding{ID: f.ID, Severity: f.Severity}, s.Closed.Time); ok {
-				inTime := !d.Overdue
-				c.inTime = &inTime
+			if s.Closed != nil && within(week, s.Closed.Time) && !s.Closed.Time.After(v.At()) {
+				p.closed = append(p.closed, closureOf(v, f, s))
 			}
-			p.closed = append(p.closed, c)
 		}
 	}
 	return p
+}
+
+func closureOf(v *posture.View, f *history.Finding, s history.Span) closure {
+	c := closure{Finding: f, span: s}
+	if d, ok := v.DueSince(s.First, &plimsoll.Finding{ID: f.ID, Severity: f.Severity}, s.Closed.Time); ok {
+		inTime := !d.Overdue
+		c.inTime = &inTime
+	}
+	return c
 }
 
 // ranking is section 5.
@@ -163,32 +182,20 @@ func percentile(sorted []float64, p int) float64 {
 }
 
 // changes is section 6.
-func changes(v *posture.View, p past, week Week, moved *history.Moved) Changes {
+func changes(p past, moved *history.Moved) Changes {
 	out := Changes{Known: p.known, New: []FindingChange{}, Closed: []FindingChange{}, ByCause: []CauseCount{}, ByProof: []CauseCount{}, ListLimit: maxChanges}
 	if !p.known {
 		return out
 	}
-	standing := map[findingKey]bool{}
-	for _, s := range p.standing {
-		standing[s.key] = true
-	}
+	out.Untold = p.untold
 	why, causes, proofs := causesOf(moved), map[string]int{}, map[string]int{}
-	for i := range p.findings {
-		f := &p.findings[i]
-		if f.Open() && !standing[findingKey{f.Registry, f.Repository, f.Package, f.ID}] {
-			out.Untold++
-		}
-		for _, s := range f.Spans {
-			if !within(week, s.First) || s.First.After(v.At()) {
-				continue
-			}
-			x := changeOf(f, s)
-			x.Cause = why.of(f)
-			out.NewCount++
-			causes[x.Cause]++
-			if len(out.New) < maxChanges {
-				out.New = append(out.New, x)
-			}
+	for _, o := range p.opened {
+		x := changeOf(o.Finding, o.span)
+		x.Cause = why.of(o.Finding)
+		out.NewCount++
+		causes[x.Cause]++
+		if len(out.New) < maxChanges {
+			out.New = append(out.New, x)
 		}
 	}
 	for _, c := range p.closed {

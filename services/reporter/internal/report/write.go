@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type Config struct {
 	Generator    string // name and version of the program
 	// History are all findings over time, and Moved says why the posture moved between two moments. Without them the sections
 	// that need them say so.
-	History func() []history.Finding
+	History func() iter.Seq[*history.Finding]
 	Moved   func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
 
 	StaleAfter time.Duration
