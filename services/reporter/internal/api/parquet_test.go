@@ -55,6 +55,7 @@ func TestParquet(t *testing.T) {
 	for _, path := range []string{
 		"/api/v1/images?scope=stored", "/api/v1/findings?scope=stored", "/api/v1/findings/unique?", "/api/v1/advisories?", "/api/v1/repositories?scope=stored",
 		"/api/v1/coverage/gaps?", "/api/v1/coverage/feeds?", "/api/v1/bases?scope=stored", "/api/v1/actions?", "/api/v1/moved/changes?", "/api/v1/find?package=log4j-core&range=*",
+		"/api/v1/compare/findings?" + pairOf(v).Query(), "/api/v1/compare/packages?" + pairOf(v).Query(),
 		image + "/packages?", image + "/secrets?", image + "/files?", image + "/hidden?",
 	} {
 		status, head, b := s.call("GET", path+"&format=parquet", "", "")

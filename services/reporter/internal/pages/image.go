@@ -54,6 +54,7 @@ type imagePage struct {
 	Command   string    // what reads it again
 	ScanQuery string    // of the scan document of this tag
 	Evidence  *evidence // why it has one flaw, or has not; nil unless the URL asks
+	Compare   comparing
 	query     url.Values
 }
 
@@ -127,25 +128,14 @@ func pathOf(ref string) string {
 
 func advisoryPath(id string) string { return "/advisory/" + pathOf(id) }
 
-// rowsOf are the rows that a reference or a digest names, worst first.
-func rowsOf(v *posture.View, ref string) []*posture.Row {
-	var out []*posture.Row
-	for _, r := range v.Rows() {
-		if list.Name(r) == ref || string(r.Digest) == ref || string(r.Reference.Digest) == ref {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 	v, ref := s.View(), r.PathValue("ref")
 	if v == nil {
 		s.problem(w, r, http.StatusServiceUnavailable, "Not ready yet", "The posture is being folded from the bucket; this page fills in a moment.")
 		return
 	}
-	rows := rowsOf(v, ref)
-	row := choose(rows, r.URL.Query().Get("platform"))
+	rows := list.Named(v, ref)
+	row := list.PickPlatform(rows, r.URL.Query().Get("platform"))
 	if row == nil {
 		s.problem(w, r, http.StatusNotFound, "No such image", "No stored image is called "+list.Visible(ref)+". It may have gone from its registry, or was never listed.")
 		return
@@ -171,16 +161,6 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 func rowFilter(r *posture.Row) list.Filter {
 	f := stored(r.Reference.Registry).With("repository", r.Reference.Repository).With("tag", r.Reference.Tag).With("platform", r.Platform.String())
 	return f.With("digest", string(r.Digest))
-}
-
-// choose is the row of a platform, else the worst.
-func choose(rows []*posture.Row, platform string) *posture.Row {
-	for _, r := range rows {
-		if platform == "" || r.Platform.String() == platform {
-			return r
-		}
-	}
-	return nil
 }
 
 func (p *imagePage) tabs(rows []*posture.Row) {
@@ -223,6 +203,7 @@ func (s *Server) fill(p *imagePage, v *posture.View, r *http.Request, own list.F
 	p.contentSections(query)
 	p.configuration()
 	p.explain(v, query)
+	p.Compare = comparingOf(v, p.Row)
 }
 
 // here is this page with one parameter changed and the paging reset.

@@ -151,8 +151,8 @@ func (s *Server) asOf(r *http.Request) asOf {
 var (
 	// ownLink is a link to a page or a call of ours. Quotes in text are escaped, so that only templates can write one.
 	ownLink = regexp.MustCompile(`href="(/[^"]*)"`)
-	// searchForm is the form that asks for another page; the time picker names its moment itself.
-	searchForm = regexp.MustCompile(`<form class="search"[^>]*>`)
+	// otherForm is a form that asks for another page; the time picker names its moment itself.
+	otherForm = regexp.MustCompile(`<form class="(search|compare)"[^>]*>`)
 )
 
 // keepMoment makes every link and form of a rendered page lead to the same moment, but those that lead to now on purpose
@@ -165,7 +165,7 @@ func keepMoment(page []byte, at string) []byte {
 		}
 		return []byte(`href="` + withAt(href, at) + `"`)
 	})
-	page = searchForm.ReplaceAllFunc(page, func(m []byte) []byte {
+	page = otherForm.ReplaceAllFunc(page, func(m []byte) []byte {
 		return append(slices.Clip(m), []byte(`<input type="hidden" name="at" value="`+html.EscapeString(at)+`">`)...)
 	})
 	return bytes.ReplaceAll(page, []byte(`data-now="`), []byte(`href="`))

@@ -91,8 +91,30 @@ func (b *browser) every() []string {
 		}
 	}
 	holding := v.Rows()[slices.IndexFunc(v.Rows(), func(r *posture.Row) bool { return r.Content.Secrets > 0 })]
-	return append(urls, imagePath(v.Rows()[0])+"&layer=2&severity=critical", imagePath(holding)+"&secret=hidden&file=altered",
+	return append(append(urls, comparisons(v)...), imagePath(v.Rows()[0])+"&layer=2&severity=critical", imagePath(holding)+"&secret=hidden&file=altered",
 		"/images?secret=yes&file=altered&scope=stored", "/images?secret=unknown", "/images?sort=secrets")
+}
+
+// comparisons are URLs of the compare page: each kind of other tag, one that is narrowed, the form alone, and a tag that is not.
+func comparisons(v *posture.View) (urls []string) {
+	seen := map[string]bool{}
+	for _, r := range v.Rows() {
+		others := list.Others(v, r, 1)
+		if len(others) == 0 || r.Findings == 0 {
+			continue
+		}
+		kind := fmt.Sprint(r.Coverage.State, others[0].Coverage.State, list.Unsure(r) == "")
+		if seen[kind] {
+			continue
+		}
+		q := list.Question{Image: list.Name(r), Platform: r.Platform.String()}
+		if seen[kind] = true; len(seen) == 1 {
+			urls = append(urls, compareURL(q))
+		}
+		q.With = others[0].Reference.Tag
+		urls = append(urls, compareURL(q), compareURL(q.Narrow(list.ChangeFixed, plimsoll.SeverityCritical)))
+	}
+	return urls
 }
 
 var (
@@ -361,6 +383,7 @@ func TestFaultyURLsSayWhat(t *testing.T) {
 	for target, want := range map[string]int{
 		"/images?verdict=great": 400, "/images?colour=red": 400, "/images?cursor=%25": 400, "/image/harbor/none:1": 404,
 		"/advisory/CVE-1-1": 404, "/search?q=" + strings.Repeat("x", 400): 400,
+		"/compare?image=harbor/none:1": 404, "/compare?image=harbor/debian:12&with=none": 404, "/compare?image=harbor/debian:12&colour=red": 400,
 	} {
 		if status, _, text := b.get(target); status != want || !strings.Contains(text, "<h1") {
 			t.Errorf("%s: %d, want %d as a page", target, status, want)

@@ -65,7 +65,7 @@ func New(c Config) *Server {
 	s := &Server{Config: c, pages: map[string]*template.Template{}, static: map[string][]byte{}}
 	s.loadAssets()
 	layout := template.Must(template.New("layout").Funcs(s.functions()).ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/evidence.html"))
-	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "bases", "reports", "search", "moved", "problem"} {
+	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "bases", "reports", "search", "moved", "compare", "problem"} {
 		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(templates, "templates/"+name+".html"))
 	}
 	return s
@@ -89,6 +89,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /images", s.inTime(s.images))
 	mux.HandleFunc("GET /image/{ref...}", s.inTime(s.image))
 	mux.HandleFunc("GET /findings", s.inTime(s.findings))
+	mux.HandleFunc("GET /compare", s.inTime(s.compare))
 	mux.HandleFunc("GET /advisories", s.inTime(s.advisories))
 	mux.HandleFunc("GET /advisory/{id...}", s.inTime(s.advisory))
 	mux.HandleFunc("GET /coverage", s.inTime(s.coverage))

@@ -187,3 +187,21 @@ func (v *View) Holders(wanted func(*plimsoll.Package) bool) iter.Seq2[*Row, iter
 		}
 	}
 }
+
+// PackagesOf gives the packages that are installed in a row's image with their places, in no order that means anything. They
+// are shared between all images that hold them, must not be changed, and lack Layer and Path, which the spot has.
+func (v *View) PackagesOf(r *Row) iter.Seq2[*plimsoll.Package, Spot] {
+	return func(yield func(*plimsoll.Package, Spot) bool) {
+		if r == nil || r.image == nil {
+			return
+		}
+		for _, x := range r.image.segments {
+			for at := range x.all() {
+				p := &v.found.packages[at.pkg]
+				if !eol.IsDistribution(p) && !yield(p, Spot{Layer: int(x.layer), Path: v.found.texts[at.path], Number: -1}) {
+					return
+				}
+			}
+		}
+	}
+}
