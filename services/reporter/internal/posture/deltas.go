@@ -18,11 +18,12 @@ type deltas struct {
 	gone  func(s *state, k refKey)                 // a tag is gone
 	sweep func(ctx context.Context, s *state, registry, slot string)
 	// What news of one tag means for others.
-	reread func(s *state, t *tag)              // inventories that may stand differently now
-	shared func(s *state, x *slot)             // an inventory was read that other tags show too
-	index  func(s *state, d plimsoll.Digest)   // the images of an index were learned that others have as their last good one
-	recall func(ctx context.Context, s *state) // last good images that no tag shows are looked for in the log
-	order  func(s *state)                      // other recipes come first for inventories of any recipe
+	reread func(s *state, t *tag)                               // inventories that may stand differently now
+	shared func(s *state, x *slot)                              // an inventory was read that other tags show too
+	index  func(s *state, d plimsoll.Digest)                    // the images of an index were learned that others have as their last good one
+	recall func(ctx context.Context, s *state)                  // last good images that no tag shows are looked for in the log
+	former func(s *state, k refKey, all []plimsoll.FormerImage) // what a tag held before: others may stand on it
+	order  func(s *state)                                       // other recipes come first for inventories of any recipe
 	// What nobody announces.
 	compare func(ctx context.Context, s *state, registry, slot string) // a sweep counted other tags
 	retry   func(s *state, now time.Time)                              // inventories that could not be read
@@ -45,7 +46,7 @@ type deltas struct {
 func (e *Engine) allDeltas() deltas {
 	return deltas{
 		tag: (*state).set, gone: (*state).drop, sweep: e.endSweep,
-		reread: (*state).reread, shared: (*state).spread, index: (*state).reask, recall: e.seekIndexes, order: (*state).orderRecipes,
+		reread: (*state).reread, shared: (*state).spread, index: (*state).reask, recall: e.seekIndexes, former: (*state).former, order: (*state).orderRecipes,
 		compare: e.compareSweep, retry: (*state).retry,
 		generation: e.replace, names: advisory.Delta, recheck: e.recheck, policy: e.rejudge,
 		feeds: e.ageFeeds, listings: e.ageListings, rows: e.ageRows, ends: e.ageEnds,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -342,8 +343,24 @@ func (l *life) name() string { return fmt.Sprint("image ", l.rand.IntN(9)) }
 func (l *life) tell(k refKey, r plimsoll.Ref) {
 	l.seq += 2
 	r.Observed = l.seq
+	if old, ok := l.tags[k]; ok && r.Former == nil {
+		if r.Former = old.Former; old.Digest != r.Digest { // an image that was read before is in the bucket
+			r.Former = slices.DeleteFunc(old.MovedAway(l.clock.at), func(f plimsoll.FormerImage) bool { return !l.stored(f.Digest) })
+		}
+	}
 	l.tags[k] = r
 	l.put(k.registry, k.repository, r)
+}
+
+// stored reports whether an inventory of an image stands in the bucket.
+func (l *life) stored(d plimsoll.Digest) bool {
+	return slices.ContainsFunc(recipesOf[:], func(r plimsoll.Recipe) bool {
+		inv, err := blob.ReadJSON[plimsoll.Inventory](l.t.Context(), l.store, blob.InventoryKey(r, d))
+		if err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
+			l.t.Fatal(err)
+		}
+		return err == nil && inv.Image == d && inv.Recipe == r
+	})
 }
 
 // read makes a tag one of images that were read whole.
@@ -382,8 +399,8 @@ func hash(s string) uint64 {
 	return h.Sum64()
 }
 
-// holdings are what an image holds: a base and a middle that others share, and its own. Some remove a package of the base.
-// A recipe may see more.
+// holdings are what an image holds: a base and a middle that others share, and its own. Some are such a base, or have a layer
+// that is empty or of which it is not known what it is. A recipe may see more.
 func holdings(name string, recipe plimsoll.Recipe, arch string) plimsoll.Inventory {
 	h := hash(name)
 	base, middle := int(h%3), int(h>>8%4)
@@ -394,7 +411,23 @@ func holdings(name string, recipe plimsoll.Recipe, arch string) plimsoll.Invento
 			{Digest: digest(fmt.Sprint("base ", base)), Size: 100}, {Digest: digest(fmt.Sprint("middle ", middle)), Size: 20}, {Digest: digest(name + " own"), Size: 3},
 		},
 	}
+	for i := range inv.Layers {
+		inv.Layers[i].DiffID = plimsoll.DiffID("sha256:" + inv.Layers[i].Digest.Hex())
+	}
+	switch h >> 48 % 8 {
+	case 0, 1: // a base
+		inv.Layers = inv.Layers[:1]
+	case 2, 3:
+		inv.Layers = inv.Layers[:2]
+	case 4:
+		inv.Layers[2].DiffID = ""
+	case 5:
+		inv.Layers[1].Read = plimsoll.Complete()
+	}
 	add := func(layer int, eco, source, name, version, path string) {
+		if layer >= len(inv.Layers) {
+			return
+		}
 		kind := map[string]string{"Debian:12": "deb/debian/", "Bitnami": "bitnami/"}[eco]
 		inv.Packages = append(inv.Packages, plimsoll.Package{
 			Name: name, Version: version, Source: source, Ecosystem: eco, PURL: "pkg:" + cmp.Or(kind, "x/") + name + "@" + version[:min(len(version), 20)],
@@ -688,6 +721,7 @@ func TestEachDeltaIsNeeded(t *testing.T) {
 		"shared":     func(e *Engine) { e.do.shared = func(*state, *slot) {} },
 		"index":      func(e *Engine) { e.do.index = func(*state, plimsoll.Digest) {} },
 		"recall":     func(e *Engine) { e.do.recall = func(context.Context, *state) {} },
+		"former":     func(e *Engine) { e.do.former = func(*state, refKey, []plimsoll.FormerImage) {} },
 		"order":      func(e *Engine) { e.do.order = func(*state) {} },
 		"compare":    func(e *Engine) { e.do.compare = func(context.Context, *state, string, string) {} },
 		"retry":      func(e *Engine) { e.do.retry = func(*state, time.Time) {} },

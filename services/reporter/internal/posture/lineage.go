@@ -57,6 +57,9 @@ func (s *standing) fall(im *image) {
 	}
 }
 
+// former takes what a tag held before.
+func (s *state) former(k refKey, all []plimsoll.FormerImage) { s.standing.remember(k, all) }
+
 // remember takes what a tag held before, in place of what it said last; an empty list forgets it.
 func (s *standing) remember(k refKey, now []plimsoll.FormerImage) {
 	was := s.tags[k]

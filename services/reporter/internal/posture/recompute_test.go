@@ -25,6 +25,7 @@ type document struct {
 	Registries []Registry
 	Advisories []Listed
 	Advised    []documentAdvised
+	Bases      []string
 	Positions  map[string]int64
 	Events     []documentEvent
 	Faults     []string
@@ -56,6 +57,9 @@ type documentRow struct {
 	Places           []plimsoll.Finding
 	Analyzed         []string
 	PackagesAffected []string // and versions, of Places, in their order
+	Bases            []string // the lowest first
+
+	inv *plimsoll.Inventory // of the recompute alone
 }
 
 type documentAdvised struct {
@@ -76,7 +80,7 @@ type documentEvent struct {
 func (d document) bytes(t testing.TB) []byte {
 	t.Helper()
 	var b []byte
-	for _, part := range []any{d.Summary, d.Gaps, d.Unowned, d.Registries, d.Advisories, d.Advised, d.Positions, d.Events, d.Faults} {
+	for _, part := range []any{d.Summary, d.Gaps, d.Unowned, d.Registries, d.Advisories, d.Advised, d.Bases, d.Positions, d.Events, d.Faults} {
 		one, err := json.Marshal(part)
 		if err != nil {
 			t.Fatal(err)
@@ -110,6 +114,9 @@ func documentOf(v *View) document {
 		for _, f := range x.Places {
 			x.PackagesAffected = append(x.PackagesAffected, f.Package+" "+f.Version)
 		}
+		for _, b := range v.BasesOf(r) {
+			x.Bases = append(x.Bases, baseText(b))
+		}
 		for _, name := range []string{plimsoll.AnalyzerPackages, plimsoll.AnalyzerSecrets} {
 			if c, ok := r.Analyzed(name); ok {
 				x.Analyzed = append(x.Analyzed, name+" "+string(c.State))
@@ -129,10 +136,36 @@ func documentOf(v *View) document {
 		slices.Sort(x.Places)
 		d.Advised = append(d.Advised, x)
 	}
+	for _, b := range v.Bases() {
+		d.Bases = append(d.Bases, fmt.Sprint(baseText(b), ": ", b.Direct, " of ", b.All))
+	}
+	slices.Sort(d.Bases)
 	for _, e := range v.Events(maxEvents) {
 		d.Events = append(d.Events, documentEvent{e.Time, e.Stream, e.Actor, e.Change})
 	}
 	return d
+}
+
+// baseText is a base with all its names; which of them is shown first is another test's.
+func baseText(b *Base) string {
+	var names []string
+	for _, n := range b.Names {
+		newer := plimsoll.Digest("")
+		if n.Newer != nil {
+			newer = n.Newer.Digest
+		}
+		names = append(names, nameText(n.Reference, n.From, n.Until, newer))
+	}
+	return linkText(b.Platform, b.Layers, names)
+}
+
+func nameText(r plimsoll.Reference, from, until time.Time, newer plimsoll.Digest) string {
+	return fmt.Sprint(r.Registry, "/", r.Repository, ":", r.Tag, "@", r.Digest, " from ", from.Unix(), " until ", until.Unix(), " now ", newer)
+}
+
+func linkText(p plimsoll.Platform, layers int, names []string) string {
+	slices.Sort(names)
+	return fmt.Sprint(p, " ", layers, " layers: ", names)
 }
 
 func placeText(r plimsoll.Reference, p plimsoll.Platform, f plimsoll.Finding) string {
@@ -372,7 +405,7 @@ func recompute(b objects, q asked) (d document) {
 		if q.team != nil {
 			row.Owner = q.team(r.registry, r.repository, r.Tag)
 		}
-		if inv != nil {
+		if row.inv = inv; inv != nil {
 			row.Digest, row.Platform, row.Release, row.Layers, row.Packages = inv.Image, inv.Platform, inv.Release, len(inv.Layers), len(inv.Packages)
 			for _, l := range inv.Layers {
 				row.Size += l.Size
@@ -567,6 +600,93 @@ func recompute(b objects, q asked) (d document) {
 			strings.Compare(x.Reference.Registry, y.Reference.Registry), strings.Compare(x.Reference.Repository, y.Reference.Repository),
 			strings.Compare(x.Reference.Tag, y.Reference.Tag), strings.Compare(x.Platform.String(), y.Platform.String()), strings.Compare(string(x.Digest), string(y.Digest)))
 	})
+
+	// Bases: what is known whole, now or formerly under some name, and is the lower part of another image.
+	type base struct {
+		platform    plimsoll.Platform
+		layers      []plimsoll.DiffID
+		names       []string
+		direct, all int
+	}
+	var bases []*base
+	layersOf := func(inv *plimsoll.Inventory) (known []plimsoll.DiffID, whole bool) {
+		whole = true
+		holds := false
+		for _, l := range inv.Layers {
+			if whole = whole && l.DiffID != ""; whole {
+				known = append(known, l.DiffID)
+				holds = holds || l.Entries > 0 || l.Read.State != "complete"
+			}
+		}
+		return known, whole && holds
+	}
+	name := func(p plimsoll.Platform, layers []plimsoll.DiffID, text string) {
+		i := slices.IndexFunc(bases, func(b *base) bool { return b.platform == p && slices.Equal(b.layers, layers) })
+		if i < 0 {
+			i, bases = len(bases), append(bases, &base{platform: p, layers: layers})
+		}
+		bases[i].names = append(bases[i].names, text)
+	}
+	for _, r := range d.Rows {
+		if r.inv == nil || r.Behind != "" {
+			continue
+		}
+		if layers, whole := layersOf(r.inv); whole {
+			ref := r.Reference
+			ref.Digest = r.Digest
+			name(r.Platform, layers, nameText(ref, r.Moved, time.Time{}, ""))
+		}
+	}
+	for _, t := range tags {
+		for _, f := range t.Former {
+			inv := anyInventory(f.Digest, false)
+			if inv == nil {
+				continue
+			}
+			layers, whole := layersOf(inv)
+			if !whole {
+				continue
+			}
+			newer, again := plimsoll.Digest(""), false
+			for _, r := range d.Rows {
+				if r.inv != nil && r.Behind == "" && r.Reference.Registry == t.registry && r.Reference.Repository == t.repository && r.Reference.Tag == t.Tag && r.Platform == f.Platform {
+					now, nowWhole := layersOf(r.inv)
+					newer, again = r.Digest, nowWhole && slices.Equal(now, layers)
+				}
+			}
+			if !again {
+				ref := plimsoll.Reference{Registry: t.registry, Repository: t.repository, Tag: t.Tag, Digest: f.Digest}
+				name(inv.Platform, layers, nameText(ref, f.From, f.Until, newer))
+			}
+		}
+	}
+	slices.SortFunc(bases, func(x, y *base) int { return len(x.layers) - len(y.layers) })
+	for i := range d.Rows {
+		r := &d.Rows[i]
+		if r.inv == nil {
+			continue
+		}
+		layers, whole := layersOf(r.inv)
+		var direct *base
+		for _, b := range bases {
+			n := len(b.layers)
+			if b.platform != r.Platform || n > len(layers) || n == len(layers) && whole || !slices.Equal(b.layers, layers[:n]) {
+				continue
+			}
+			r.Bases = append(r.Bases, linkText(b.platform, n, b.names))
+			b.all++
+			direct = b
+		}
+		if direct != nil {
+			direct.direct++
+		}
+	}
+	for _, b := range bases {
+		if b.all > 0 {
+			d.Bases = append(d.Bases, fmt.Sprint(linkText(b.platform, len(b.layers), b.names), ": ", b.direct, " of ", b.all))
+		}
+	}
+	slices.Sort(d.Bases)
 
 	// Counts.
 	type gapOf struct {

@@ -106,7 +106,7 @@ func (s *state) set(k refKey, r plimsoll.Ref) {
 	t.ref = r
 	s.count(t, 1)
 	s.learn(r)
-	s.standing.remember(t.key, r.Former)
+	s.do.former(s, t.key, r.Former)
 	s.ask(t)
 	s.touch(t)
 }
@@ -120,7 +120,7 @@ func (s *state) drop(k refKey) {
 	s.count(t, -1)
 	s.unfollow(t)
 	delete(s.tags, k)
-	s.standing.remember(k, nil)
+	s.do.former(s, k, nil)
 	t.gone = true
 	for _, x := range t.slots {
 		s.release(x, t)
