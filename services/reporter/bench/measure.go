@@ -93,6 +93,9 @@ func measure(ctx context.Context, n int, seed uint64) (r result, err error) {
 			return r, fmt.Errorf("%s: %w", step.name, err)
 		}
 		fmt.Fprintf(os.Stderr, "bench-reporter: %s: %.1f s\n", step.name, took/1000)
+		if verbose {
+			fmt.Fprintf(os.Stderr, "  until now: %+v\n", r)
+		}
 		if step.name == "fold" && profile != "" {
 			file, err := os.Create(profile)
 			if err != nil {
