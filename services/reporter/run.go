@@ -102,6 +102,7 @@ func Run(ctx context.Context, c Config) error {
 	})
 	running.Go(func() { findings.Run(ctx, conf, engine, func() { state.set(partHistory, nil) }, c.Log) })
 	running.Go(func() { past.movements.Run(ctx, time.Now, c.Log) })
+	running.Go(func() { past.timelines.Run(ctx, time.Now, c.Log) })
 	running.Go(func() { advisories.poll(ctx, c.Poll, !c.FeedFirst) })
 	running.Go(func() { temporal.host(ctx, c, writer) })
 	running.Go(func() {
@@ -148,13 +149,14 @@ func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Eng
 	ops := admin.Handler(metrics, func() error { return ready(keeper, state, engine) })
 	site := http.NewServeMux()
 	pages.New(pages.Config{
-		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately, Course: findings.Course, Registries: c.Registries,
+		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately,
+		Timeline: past.timelines.Of, RecentTimeline: past.timelines.Recent, Course: findings.Course, Registries: c.Registries,
 		Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
 		CatchingUp: func() bool { return state.get(partHistory) != nil },
 	}).Register(site)
 	root := http.NewServeMux()
 	api.New(api.Config{
-		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Reports: w, Sweeps: sweeps, Feed: f, Registries: c.Registries, StaleAfter: c.StaleAfter,
+		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Timeline: past.timelines.Of, Reports: w, Sweeps: sweeps, Feed: f, Registries: c.Registries, StaleAfter: c.StaleAfter,
 		Version: version(), Parts: state.words, Now: time.Now, Log: c.Log,
 	}).Register(root, keeper.Require)
 	root.Handle("GET /healthz", ops)
@@ -168,6 +170,9 @@ func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Eng
 type past struct {
 	replays   *history.Replays
 	movements *history.Movements
+	timelines *history.Timelines
 }
 
-func newPast(c posture.Config) past { return past{history.NewReplays(c), history.NewMovements(c)} }
+func newPast(c posture.Config) past {
+	return past{history.NewReplays(c), history.NewMovements(c), history.NewTimelines(c)}
+}

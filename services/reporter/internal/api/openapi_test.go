@@ -85,6 +85,7 @@ func TestAnswersMatchTheDocument(t *testing.T) {
 		{"GET", "/api/v1/compare", "/api/v1/compare?" + pairOf(v).Query(), ""},
 		{"GET", "/api/v1/compare/findings", "/api/v1/compare/findings?" + pairOf(v).Query(), ""},
 		{"GET", "/api/v1/compare/packages", "/api/v1/compare/packages?limit=1000&" + pairOf(v).Query(), ""},
+		{"GET", "/api/v1/history", "/api/v1/history?image=" + list.Name(v.Rows()[0]), ""},
 		{"GET", "/api/v1/bases", "/api/v1/bases?scope=stored", ""},
 		{"GET", "/api/v1/actions", "/api/v1/actions", ""},
 		{"GET", "/api/v1/repositories", "/api/v1/repositories?scope=stored", ""},

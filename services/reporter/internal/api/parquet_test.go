@@ -15,6 +15,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/services/reporter/internal/columns"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/columns/columnstest"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 )
 
@@ -56,7 +57,7 @@ func TestParquet(t *testing.T) {
 		"/api/v1/images?scope=stored", "/api/v1/findings?scope=stored", "/api/v1/findings/unique?", "/api/v1/advisories?", "/api/v1/repositories?scope=stored",
 		"/api/v1/coverage/gaps?", "/api/v1/coverage/feeds?", "/api/v1/bases?scope=stored", "/api/v1/actions?", "/api/v1/moved/changes?", "/api/v1/find?package=log4j-core&range=*",
 		"/api/v1/compare/findings?" + pairOf(v).Query(), "/api/v1/compare/packages?" + pairOf(v).Query(),
-		image + "/packages?", image + "/secrets?", image + "/files?", image + "/hidden?",
+		"/api/v1/history?image=" + list.Name(v.Rows()[0]), image + "/packages?", image + "/secrets?", image + "/files?", image + "/hidden?",
 	} {
 		status, head, b := s.call("GET", path+"&format=parquet", "", "")
 		if status != http.StatusOK || head.Get("Content-Type") != columns.MediaType || !strings.HasSuffix(head.Get("Content-Disposition"), ".parquet") {

@@ -36,7 +36,9 @@ type Config struct {
 	// Replay is the posture at a past moment; without it calls answer as of now alone.
 	Replay func(context.Context, time.Time) (*posture.Moment, error)
 	// Moved says why the posture moved between two moments.
-	Moved      func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
+	Moved func(ctx context.Context, from, to time.Time, registry string) (*history.Moved, error)
+	// Timeline says how the tag of a row stood until a moment.
+	Timeline   func(ctx context.Context, r *posture.Row, until time.Time) (*history.Timeline, error)
 	Reports    *report.Writer
 	Sweeps     Sweeps
 	Feed       Feed
@@ -78,6 +80,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/compare", access.Viewer, s.compare},
 		{"GET /api/v1/compare/findings", access.Viewer, s.comparedFindings},
 		{"GET /api/v1/compare/packages", access.Viewer, s.comparedPackages},
+		{"GET /api/v1/history", access.Viewer, s.history},
 		{"GET /api/v1/bases", access.Viewer, s.bases},
 		{"GET /api/v1/actions", access.Viewer, s.actions},
 		{"GET /api/v1/repositories", access.Viewer, s.repositories},

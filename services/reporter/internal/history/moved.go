@@ -243,13 +243,7 @@ func (m *Moved) move(s posture.Step, p place, sides *[2]side, effect *CauseEffec
 		Cause: s.Cause, Registry: p.registry, Repository: p.repository, Tag: p.tag, Platform: p.platform,
 		Before: verdictOf(sides[0]), After: verdictOf(sides[1]),
 	}
-	x.Time, x.What, x.Actor = s.After.At(), "time", ""
-	if s.Cause == posture.CauseAdvisory {
-		x.What = "end of life"
-	}
-	if e, ok := eventOf(s.Events, p); ok {
-		x.Time, x.What, x.Actor = e.Time, EventText(e), e.Actor
-	}
+	x.Time, x.What, x.Actor = occasion(s, p)
 	var more, less int
 	x.Appeared, more = beyond(sides[1].flaws, sides[0].flaws)
 	x.Disappeared, less = beyond(sides[0].flaws, sides[1].flaws)
@@ -260,6 +254,17 @@ func (m *Moved) move(s posture.Step, p place, sides *[2]side, effect *CauseEffec
 		effect.Crossed++
 	}
 	return x, crossed || more+less > 0
+}
+
+// occasion is when, by what and by whom a step moved an image.
+func occasion(s posture.Step, p place) (at time.Time, what, actor string) {
+	if e, ok := eventOf(s.Events, p); ok {
+		return e.Time, EventText(e), e.Actor
+	}
+	if s.Cause == posture.CauseAdvisory {
+		return s.After.At(), "end of life", ""
+	}
+	return s.After.At(), "time", ""
 }
 
 // verdictOf is the worst verdict of an image's rows: one has several only where nothing tells its platforms apart.

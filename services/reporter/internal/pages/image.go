@@ -55,6 +55,7 @@ type imagePage struct {
 	ScanQuery string    // of the scan document of this tag
 	Evidence  *evidence // why it has one flaw, or has not; nil unless the URL asks
 	Compare   comparing
+	Timeline  *timelinePart // nil where no history is kept
 	query     url.Values
 }
 
@@ -150,6 +151,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 		p.Image = im
 		s.fill(&p, v, r, own)
 	}
+	p.Timeline = s.timeline(r, &p)
 	p.DueLines = dueLines(v, row, own, s.Now())
 	p.Command = "plimsoll sweep start " + row.Reference.Registry
 	p.ScanQuery = url.Values{"registry": {row.Reference.Registry}, "repository": {row.Reference.Repository}, "tag": {row.Reference.Tag}}.Encode()

@@ -109,7 +109,7 @@ func (s *Server) at(m *posture.Moment) http.Handler {
 	c.View = func() *posture.View { return m.View }
 	c.Now = func() time.Time { return m.At }
 	c.Registries, c.ActiveDays, c.StaleAfter, c.Replay = m.Registries, m.ActiveDays, m.StaleAfter, nil
-	c.Lately = nil // asked for by its own moments
+	c.Lately, c.RecentTimeline = nil, nil // asked for by its own moments
 	c.Reports = func(ctx context.Context) ([]report.Manifest, error) {
 		all, err := s.Reports(ctx)
 		return slices.DeleteFunc(all, func(x report.Manifest) bool { return x.Made.After(m.At) }), err

@@ -48,7 +48,7 @@ func open(t *testing.T, tags int) *browser {
 func browse(t *testing.T, w *posturetest.World) *browser {
 	t.Helper()
 	mux := site(w)
-	api.New(api.Config{View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Parts: func() map[string]string { return map[string]string{} }, Registries: w.Registries, StaleAfter: 48 * time.Hour, Now: w.Now, Log: slog.New(slog.DiscardHandler)}).
+	api.New(api.Config{View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Parts: func() map[string]string { return map[string]string{} }, Registries: w.Registries, StaleAfter: 48 * time.Hour, Now: w.Now, Log: slog.New(slog.DiscardHandler)}).
 		Register(mux, func(_ access.Role, h http.Handler) http.Handler { return h })
 	return &browser{t, mux, w, map[string]int{}}
 }

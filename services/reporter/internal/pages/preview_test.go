@@ -42,7 +42,7 @@ func TestPreview(t *testing.T) {
 func site(w *posturetest.World) *http.ServeMux {
 	mux := http.NewServeMux()
 	New(Config{
-		View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Course: w.Findings.Course, Registries: w.Registries, StaleAfter: 48 * time.Hour, ActiveDays: 30, Now: w.Now, Log: slog.New(slog.DiscardHandler),
+		View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Course: w.Findings.Course, Registries: w.Registries, StaleAfter: 48 * time.Hour, ActiveDays: 30, Now: w.Now, Log: slog.New(slog.DiscardHandler),
 		Reports: func(context.Context) ([]report.Manifest, error) {
 			return []report.Manifest{{
 				Period: "2026-W47", Revision: 1, Cutoff: posturetest.Start.Add(-60 * time.Hour), Made: posturetest.Start.Add(-54 * time.Hour),

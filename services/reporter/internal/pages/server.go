@@ -30,6 +30,10 @@ type Config struct {
 	Lately func(now time.Time, registry string) *history.Moved
 	// CatchingUp reports whether it is not known yet since when findings stand; nil when it always is.
 	CatchingUp func() bool
+	// Timeline is how the tag of a row stood until a moment, and RecentTimeline until about now, with little waiting: nil while
+	// that is being found. Without Timeline the pages say nothing of it, without RecentTimeline they ask Timeline.
+	Timeline       func(ctx context.Context, r *posture.Row, until time.Time) (*history.Timeline, error)
+	RecentTimeline func(ctx context.Context, r *posture.Row, now time.Time) (*history.Timeline, error)
 	// Course is how a flaw stood over time, see [history.Tracker.Course]; without it the advisory page has no chart.
 	Course     func(registry string, packages, names []string, until time.Time) []history.Point
 	Registries []plimsoll.Registry

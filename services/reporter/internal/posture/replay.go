@@ -62,10 +62,18 @@ type Walker struct {
 	slots      map[string][]string // sweeps that ended, by registry, and are not read yet
 	index      *advisory.Index
 	formed     struct{ generation, policy string } // what the engine holds
+
+	of  *refKey                // the only tag that it knows; nil: it knows all
+	own []plimsoll.ChangeBatch // what concerns that tag
 }
 
 // NewWalker is a walker that stands before the first change. It reads no change that is later than until.
 func NewWalker(ctx context.Context, cfg Config, until time.Time) (*Walker, error) {
+	return newWalker(ctx, cfg, until, func(string) bool { return true })
+}
+
+// newWalker is a walker that reads the streams that are wanted.
+func newWalker(ctx context.Context, cfg Config, until time.Time, wanted func(stream string) bool) (*Walker, error) {
 	if now := New(cfg).cfg.Now(); until.After(now) {
 		return nil, fmt.Errorf("%w: it is not over yet; now is %s", plimsoll.ErrInvalid, now.UTC().Format(time.RFC3339))
 	}
@@ -73,6 +81,7 @@ func NewWalker(ctx context.Context, cfg Config, until time.Time) (*Walker, error
 	if err != nil {
 		return nil, err
 	}
+	streams = slices.DeleteFunc(streams, func(stream string) bool { return !wanted(stream) })
 	w := &Walker{slots: map[string][]string{}}
 	cfg.Now = func() time.Time { return w.now }
 	w.cfg, w.e = cfg, New(cfg)
