@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	// TimelineSpan is how far back a timeline looks: its advisories are compiled for each day of it.
-	TimelineSpan = 14 * 24 * time.Hour
+	// timelineDays is how far back a timeline looks: the advisories of each day are compiled.
+	timelineDays = 14
+	// TimelineSpan is the same as a duration.
+	TimelineSpan = timelineDays * 24 * time.Hour
 	// MaxTurns is how many turns a timeline lists, the latest: more than people read.
 	MaxTurns = 50
 	// maxTagChanges is how many changes of the tag itself a timeline goes through, the latest: each may read an inventory.
-	maxTagChanges = 2 * MaxTurns
+	maxTagChanges = 100
 )
 
 // Timeline is how one platform of a tag stood over time, and why that changed.
@@ -91,8 +93,9 @@ func stateIn(v *posture.View, platform string) (s TagState) {
 
 // TimelineOf tells how a platform of a tag stood until a moment, by folding what of the change log concerns the tag (see
 // [posture.NewTagWalker]). Nothing is kept for it: it costs the reading of the log of the tag's registry, for each day of
-// [TimelineSpan] the advisories of that day, and the inventories that the tag named, at most [maxTagChanges]. Each change has
-// one cause; advisories count by the last generation of each day.
+// [TimelineSpan] the advisories of that day, and the inventories that the tag named, at most [maxTagChanges]. That is seconds
+// where the log holds 100,000 images (BenchmarkTimeline), so that pages ask [Timelines]. Each change has one cause; advisories
+// count by the last generation of each day.
 func TimelineOf(ctx context.Context, cfg posture.Config, ref plimsoll.Reference, platform string, until time.Time) (*Timeline, error) {
 	t, err := timelineOf(ctx, cfg, ref, platform, until)
 	if err != nil {

@@ -55,7 +55,7 @@ func (w *Walker) Steps(ctx context.Context, to time.Time, each func(Step) error)
 		w.ahead = nil
 		for i, c := range b.Changes {
 			cause, alone := w.cause(b.Stream, c)
-			if cause != "" && (cause != s.cause || alone || s.parts(c)) {
+			if cause != "" && (cause != s.cause || alone || s.parts(c, b.Time)) {
 				if err := s.flush(ctx, w.now); err != nil {
 					return err
 				}

@@ -97,12 +97,12 @@ func (w *Walker) Since(n int) time.Time {
 	return time.Time{}
 }
 
-// parts reports whether a change begins another step of one tag although its cause is that of the step under way: each of its
-// changes is a step, but that a tag moved and that it was read are one.
-func (s *stepper) parts(c plimsoll.Change) bool {
+// parts reports whether a change begins another step of one tag although its cause is that of the step under way: each moment is
+// a step, but that a tag moved and that it was read are one.
+func (s *stepper) parts(c plimsoll.Change, at time.Time) bool {
 	if s.w.of == nil || len(s.events) == 0 {
 		return false
 	}
-	last := s.events[len(s.events)-1].Change
-	return last.Kind != plimsoll.ChangeTag || c.Kind != plimsoll.ChangeInventory
+	last := s.events[len(s.events)-1]
+	return !last.Time.Equal(at) && (last.Change.Kind != plimsoll.ChangeTag || c.Kind != plimsoll.ChangeInventory)
 }
