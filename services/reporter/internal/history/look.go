@@ -169,7 +169,7 @@ func compareByTag(a, b *posture.Row) int {
 
 // show notes the findings of a row that came.
 func (l *look) show(s seat) {
-	for f := range l.v.Each(s.row) {
+	for f := range l.v.Of(s.row) {
 		id := flaw{f.ID, f.Package}
 		x := l.shown[id]
 		if x == nil {
@@ -277,7 +277,7 @@ func (l *look) find(s *Stand, id flaw) *plimsoll.Finding {
 		if x.stand != s {
 			continue
 		}
-		for f := range l.v.Each(x.row) {
+		for f := range l.v.Of(x.row) {
 			if f.ID == id.id && f.Package == id.pkg {
 				return f
 			}

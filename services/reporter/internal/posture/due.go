@@ -201,7 +201,7 @@ func (v *View) overdue(r *Row, now time.Time) (b *booked, known bool) {
 			*to = n
 		}
 	}
-	for f := range v.Each(r) {
+	for f := range v.Of(r) {
 		if v.policy.Deadline.Of(f.Severity) == 0 {
 			continue
 		}

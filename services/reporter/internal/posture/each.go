@@ -22,6 +22,26 @@ type Spot struct {
 // what lists over all images count with; [View.Findings] gives copies in order.
 func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot] { return (&Having{view: v}).Each(r) }
 
+// Of gives the findings of one row, shared as those of [View.Each]. It prepares nothing, as Each does for the first list over
+// all images: it is for a few rows of each view.
+func (v *View) Of(r *Row) iter.Seq[*plimsoll.Finding] {
+	return func(yield func(*plimsoll.Finding) bool) {
+		if r == nil || r.image == nil {
+			return
+		}
+		for _, x := range r.image.segments {
+			for p := range x.spots(v.found.hits.at(x.list.number)) {
+				all := v.found.by.at(p.pkg).findings
+				for i := range all {
+					if !yield(&all[i]) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
 // Distinct is how many distinct findings there are: the numbers of spots are below it.
 func (v *View) Distinct() int {
 	v.numbers()

@@ -57,6 +57,7 @@ type documentRow struct {
 	Places           []plimsoll.Finding
 	Analyzed         []string
 	PackagesAffected []string // and versions, of Places, in their order
+	Shared           []string // flaws and packages of Places, sorted
 	Bases            []string // the lowest first
 
 	inv *plimsoll.Inventory // of the recompute alone
@@ -114,6 +115,10 @@ func documentOf(v *View) document {
 		for _, f := range x.Places {
 			x.PackagesAffected = append(x.PackagesAffected, f.Package+" "+f.Version)
 		}
+		for f := range v.Of(r) {
+			x.Shared = append(x.Shared, f.ID+" "+f.PURL)
+		}
+		slices.Sort(x.Shared)
 		for _, b := range v.BasesOf(r) {
 			x.Bases = append(x.Bases, baseText(b))
 		}
@@ -486,7 +491,9 @@ func recompute(b objects, q asked) (d document) {
 					row.Exploited++
 				}
 				row.PackagesAffected = append(row.PackagesAffected, f.Package+" "+f.Version)
+				row.Shared = append(row.Shared, f.ID+" "+f.PURL)
 			}
+			slices.Sort(row.Shared)
 			row.Verdict = policy.Decide(q.policy, policy.Input{
 				Read: inv.Read, Known: row.Known, Findings: row.Places, Content: row.Content, Secrets: row.Secrets, Files: row.Suspects,
 			})
