@@ -1,9 +1,7 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -16,11 +14,11 @@ type foundAnswer struct {
 	Package   string       `json:"package"`
 	Range     string       `json:"range"`
 	Ecosystem string       `json:"ecosystem"` // empty: all
-	Link      string       `json:"link"`      // asks the same later
+	Link      string       `json:"link"`      // the page that asks the same later
 	At        time.Time    `json:"at"`        // of the posture that was looked through
 	Stored    int          `json:"stored"`    // images that were looked at
-	Affected  int          `json:"affected"`
-	Unknown   int          `json:"unknown"` // not read, no version, or not comparable: never clean
+	Affected  int          `json:"affected"`  // this and the counts below are of the whole answer, whichever part of it is listed
+	Unknown   int          `json:"unknown"`   // not read, no version, or not comparable: never clean
 	Fixed     int          `json:"fixed"`
 	Owners    []find.Owned `json:"owners"` // an empty owner is a gap: nobody said whose these images are
 	Items     []foundImage `json:"items"`
@@ -47,27 +45,18 @@ func foundImageOf(im find.Image) foundImage {
 	}
 }
 
-// findParams are the parameters of a search.
-var findParams = []string{"package", "range", "ecosystem", "cursor", "limit", "format"}
-
 func (s *Server) holders(w http.ResponseWriter, r *http.Request) {
 	v := s.view(w, r)
 	if v == nil {
 		return
 	}
 	params := r.URL.Query()
-	for name := range params {
-		if !slices.Contains(findParams, name) {
-			s.fail(w, r, fmt.Errorf("parameter %.40q: %w: want package, range, ecosystem, cursor, limit or format", name, plimsoll.ErrInvalid))
-			return
-		}
-	}
-	q, err := find.Ask(params.Get("package"), params.Get("range"), params.Get("ecosystem"))
+	q, part, err := find.Read(params, "cursor", "limit", "format")
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	found := find.Search(v, q)
+	found := find.Search(v, q).Of(part)
 	if format := params.Get("format"); format != "" && format != "json" {
 		sendList(s, w, r, "find", found, find.Columns, foundImageOf)
 		return
@@ -83,7 +72,7 @@ func (s *Server) holders(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := foundAnswer{
-		Package: q.Package, Range: q.Range.String(), Ecosystem: q.Ecosystem, Link: q.Link(), At: v.At(), Stored: found.Stored,
+		Package: q.Package, Range: q.Range.String(), Ecosystem: q.Ecosystem, Link: q.Link(part), At: v.At(), Stored: found.Stored,
 		Affected: found.Total.Affected, Unknown: found.Total.Unknown, Fixed: found.Total.Fixed, Owners: some(found.Owners),
 		Items: []foundImage{}, Total: p.Total, Next: p.Next,
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"iter"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +22,7 @@ type Question struct {
 	Package   string
 	Range     Query
 	Ecosystem string // with or without release; empty: every ecosystem
+	Registry  string // id; empty: every registry
 }
 
 // Ask reads a question as people write it. Faults wrap [plimsoll.ErrInvalid].
@@ -37,15 +37,6 @@ func Ask(name, rng, ecosystem string) (Question, error) {
 	var err error
 	q.Range, err = Parse(rng)
 	return q, err
-}
-
-// Link is the path and query that ask the same later.
-func (q Question) Link() string {
-	v := url.Values{"package": {q.Package}, "range": {q.Range.String()}}
-	if q.Ecosystem != "" {
-		v.Set("ecosystem", q.Ecosystem)
-	}
-	return "/api/v1/find?" + v.Encode()
 }
 
 // asks reports whether packages of an ecosystem are meant.
@@ -84,7 +75,7 @@ type Owned struct {
 	Fixed    int    `json:"fixed"`
 }
 
-// Found is the answer, over everything stored: affected images first, then those of which it is not known, then fixed ones; active
+// Found is the answer, over everything stored in the registries that are asked about: affected images first, then those of which it is not known, then fixed ones; active
 // ones first among equals.
 type Found struct {
 	Question Question
@@ -110,7 +101,7 @@ func Search(v *posture.View, q Question) Found {
 	}
 	owners := map[string]*Owned{}
 	for _, r := range v.Rows() {
-		if r.Coverage.State == plimsoll.ReadNotApplicable {
+		if r.Coverage.State == plimsoll.ReadNotApplicable || q.Registry != "" && r.Reference.Registry != q.Registry {
 			continue
 		}
 		out.Stored++
@@ -191,11 +182,10 @@ func imageOf(r *posture.Row, here []Holding) (Image, bool) {
 // unread says why an image may hold more packages than were read; empty when they were read whole. A newer digest that is not read
 // yet makes it so too: what the row shows is of the older one.
 func unread(r *posture.Row) string {
-	if c := r.Coverage; c.Short() && (r.Behind != "" || len(r.Read) == 0) {
-		return sentence(c)
-	}
 	c, ok := r.Analyzed(plimsoll.AnalyzerPackages)
 	switch {
+	case r.Coverage.Short() && (r.Behind != "" || !ok):
+		return sentence(r.Coverage)
 	case !ok:
 		return "packages were not analysed"
 	case c.Short():

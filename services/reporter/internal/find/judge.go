@@ -3,6 +3,7 @@ package find
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plimsoll/plimsoll"
@@ -20,16 +21,11 @@ const (
 	Fixed    Status = "fixed"    // it is there, and its version is not in the range
 )
 
+// Statuses are all of them, in that order.
+var Statuses = []Status{Affected, Unknown, Fixed}
+
 // rank orders statuses.
-func (s Status) rank() int {
-	switch s {
-	case Affected:
-		return 0
-	case Unknown:
-		return 1
-	}
-	return 2
-}
+func (s Status) rank() int { return slices.Index(Statuses, s) }
 
 // judge decides packages by one query. It is used by one goroutine.
 type judge struct {

@@ -162,19 +162,25 @@ func grouped(path, group string) string {
 	return path
 }
 
-// paged fills in where in the list the page stands.
+// paged fills in where in the list of the page's filter the page stands.
 func paged[T any](p *listing, r *http.Request, o list.List[T]) []T {
-	page, err := o.Page(r.URL.Query().Get("cursor"), list.PageSize)
+	return pageOf(p, r, o, p.Filter.Query())
+}
+
+// pageOf fills in where in a list the page stands; query is the list's, without the cursor.
+func pageOf[T any](p *listing, r *http.Request, o list.List[T], query string) []T {
+	cursor := r.URL.Query().Get("cursor")
+	page, err := o.Page(cursor, list.PageSize)
 	if err != nil {
 		p.Fault = err.Error()
 		return nil
 	}
 	p.First, p.Last, p.Total = page.First, page.Last(), page.Total
 	if page.Next != "" {
-		p.Next = link(p.Path, withCursor(p.Filter.Query(), page.Next))
+		p.Next = link(p.Path, withCursor(query, page.Next))
 	}
-	if r.URL.Query().Get("cursor") != "" {
-		p.Start = link(p.Path, p.Filter.Query())
+	if cursor != "" {
+		p.Start = link(p.Path, query)
 	}
 	return page.Rows
 }

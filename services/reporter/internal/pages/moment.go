@@ -152,7 +152,7 @@ var (
 	// ownLink is a link to a page or a call of ours. Quotes in text are escaped, so that only templates can write one.
 	ownLink = regexp.MustCompile(`href="(/[^"]*)"`)
 	// otherForm is a form that asks for another page; the time picker names its moment itself.
-	otherForm = regexp.MustCompile(`<form class="(search|compare)"[^>]*>`)
+	otherForm = regexp.MustCompile(`<form class="(search|compare|find)"[^>]*>`)
 )
 
 // keepMoment makes every link and form of a rendered page lead to the same moment, but those that lead to now on purpose

@@ -114,20 +114,9 @@ func (s *Server) moved(w http.ResponseWriter, r *http.Request) {
 	default:
 		cause, _ := history.ParseCause(p.Cause) // movedOf has looked at it
 		p.Water, p.Cut = waterfallOf(m), m.Total-len(m.Moves)
-		cursor := q.Get("cursor")
 		q.Del("cursor")
 		p.Exports = exportsOf(r, "/moved/changes", q.Encode())
-		page, err := list.InOrder(m.Of(cause)).Page(cursor, list.PageSize)
-		if err != nil {
-			p.Fault = err.Error()
-		}
-		p.Rows, p.First, p.Last, p.Total = page.Rows, page.First, page.Last(), page.Total
-		if page.Next != "" {
-			p.Next = link(p.Path, withCursor(q.Encode(), page.Next))
-		}
-		if cursor != "" {
-			p.Start = link(p.Path, q.Encode())
-		}
+		p.Rows = pageOf(&p.listing, r, list.InOrder(m.Of(cause)), q.Encode())
 	}
 	s.show(w, r, http.StatusOK, "moved", p)
 }

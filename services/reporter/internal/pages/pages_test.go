@@ -81,7 +81,8 @@ func (b *browser) every() []string {
 		"/", "/?registry=harbor", "/images", "/images?scope=stored", "/images?group=repository&scope=stored", "/images?verdict=fail&severity=critical",
 		"/images?coverage=failed&scope=stored", "/findings", "/findings?group=unique&scope=stored", "/findings?severity=not+rated", "/advisories",
 		"/advisories?scope=stored&registry=ecr-prod", "/coverage", "/coverage?registry=harbor", "/bases", "/bases?scope=stored&registry=harbor", "/reports", "/search", "/search?q=log4j", "/search?q=shop",
-		"/moved", "/moved?cause=pushed&from=2026-11-25", "/search?q=CVE-2021-44228", "/search?q=nothing-like-it", "/advisory/CVE-2021-44228", "/advisory/CVE-2023-4911?scope=stored",
+		"/moved", "/moved?cause=pushed&from=2026-11-25", "/search?q=CVE-2021-44228", "/search?q=nothing-like-it", "/find", "/find?package=log4j-core", "/find?package=log4j-core&range=%3C2.17", "/find?package=liba0&range=%3C2&ecosystem=Debian&registry=harbor",
+		"/find?package=liba0&range=%2A&status=affected", "/find?package=liba0&range=%2A&status=unknown&owned=no", "/find?package=none&range=%2A&status=fixed", "/advisory/CVE-2021-44228", "/advisory/CVE-2023-4911?scope=stored",
 	}
 	seen := map[string]bool{}
 	for _, r := range v.Rows() { // one image of each verdict and coverage
@@ -348,7 +349,7 @@ func TestBeforeTheFirstFold(t *testing.T) {
 	mux := http.NewServeMux()
 	s.Register(mux)
 	b := &browser{t: t, mux: mux}
-	for _, target := range []string{"/", "/images", "/findings", "/advisories", "/coverage", "/reports", "/search?q=x"} {
+	for _, target := range []string{"/", "/images", "/findings", "/advisories", "/coverage", "/reports", "/search?q=x", "/find?package=x&range=*"} {
 		if text := b.page(target); !strings.Contains(text, "Nothing is known yet, and nothing is said") {
 			t.Errorf("%s does not say that nothing is known", target)
 		}
@@ -384,6 +385,7 @@ func TestFaultyURLsSayWhat(t *testing.T) {
 		"/images?verdict=great": 400, "/images?colour=red": 400, "/images?cursor=%25": 400, "/image/harbor/none:1": 404,
 		"/advisory/CVE-1-1": 404, "/search?q=" + strings.Repeat("x", 400): 400,
 		"/compare?image=harbor/none:1": 404, "/compare?image=harbor/debian:12&with=none": 404, "/compare?image=harbor/debian:12&colour=red": 400,
+		"/find?package=x&range=%3C": 400, "/find?range=*": 400, "/find?package=x&range=*&colour=red": 400, "/find?package=x&range=*&cursor=%25": 400,
 	} {
 		if status, _, text := b.get(target); status != want || !strings.Contains(text, "<h1") {
 			t.Errorf("%s: %d, want %d as a page", target, status, want)

@@ -14,6 +14,7 @@ type searchPage struct {
 	Images     number
 	Advisories []advisoryLine
 	Packages   []packageLine
+	Find       string // URL that asks which images hold a package of this name; empty where the text is none
 	Fault      string
 }
 
@@ -21,6 +22,7 @@ type searchPage struct {
 type packageLine struct {
 	list.PackageHit
 	ImagesLink, PlacesLink number
+	Find                   string // URL that asks for it in a range of versions
 }
 
 // search answers one field for everything, grouped. An exact answer goes straight to its page.
@@ -39,7 +41,10 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadRequest, "search", p)
 		return
 	}
-	p.Result = found
+	p.Result, p.Find = found, findPackage(text, "", p.Registry)
+	if strings.HasPrefix(text, "pkg:") || strings.HasPrefix(text, "sha256:") {
+		p.Find = ""
+	}
 	for _, a := range found.Advisories {
 		one := stored(p.Registry).With("advisory", a.ID)
 		p.Advisories = append(p.Advisories, advisoryLine{Advisory: a, ImagesLink: number{N: a.Images, URL: link("/images", one.Query())}})
@@ -48,6 +53,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 		one := stored(p.Registry).With("package", h.Package).With("ecosystem", h.Ecosystem)
 		p.Packages = append(p.Packages, packageLine{
 			h, number{N: h.Images, URL: link("/images", one.Query())}, number{N: h.Findings, URL: link("/findings", one.Query())},
+			findPackage(h.Package, h.Ecosystem, p.Registry),
 		})
 	}
 	p.Images = number{N: found.ImageTotal, URL: link("/images", stored(p.Registry).With("q", text).Query())}

@@ -69,7 +69,7 @@ func New(c Config) *Server {
 	s := &Server{Config: c, pages: map[string]*template.Template{}, static: map[string][]byte{}}
 	s.loadAssets()
 	layout := template.Must(template.New("layout").Funcs(s.functions()).ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/evidence.html"))
-	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "bases", "reports", "search", "moved", "compare", "problem"} {
+	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "bases", "reports", "search", "find", "moved", "compare", "problem"} {
 		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(templates, "templates/"+name+".html"))
 	}
 	return s
@@ -101,6 +101,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /reports", s.inTime(s.reports))
 	mux.HandleFunc("GET /moved", s.inTime(s.moved))
 	mux.HandleFunc("GET /search", s.inTime(s.search))
+	mux.HandleFunc("GET /find", s.inTime(s.find))
 	mux.HandleFunc("GET /assets/{name}", s.asset)
 	mux.HandleFunc("/", s.missing)
 }

@@ -93,6 +93,7 @@ func (s *Server) functions() template.FuncMap {
 		"mode":         list.Mode,
 		"suspect":      func(f plimsoll.File) bool { return f.Has(plimsoll.NoteAltered) || f.Foreign() },
 		"wordicon":     wordIcon,
+		"statusicon":   statusIcon,
 		"cut":          func(n int, s string) string { return list.Visible(s[:min(n, len(s))]) },
 		"from":         func(d plimsoll.DeadlineStart) string { return strings.ReplaceAll(string(d), "_", " ") },
 		"layers":       layersText,

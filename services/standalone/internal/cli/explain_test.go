@@ -128,14 +128,14 @@ func TestExplainShortName(t *testing.T) {
 // TestFindCommand: counts first, owners, then images; an owner that nobody named is said to be so.
 func TestFindCommand(t *testing.T) {
 	t.Parallel()
-	s := answers(t, map[string]string{"/api/v1/find": `{"package":"openssl","range":"<3.0.16","ecosystem":"Debian:12","link":"/api/v1/find?package=openssl&range=%3C3.0.16","stored":1204,
+	s := answers(t, map[string]string{"/api/v1/find": `{"package":"openssl","range":"<3.0.16","ecosystem":"Debian:12","link":"/find?package=openssl&range=%3C3.0.16","stored":1204,
 		"affected":31,"unknown":4,"fixed":112,"owners":[{"owner":"shop","affected":21,"unknown":0,"fixed":3},{"owner":"","affected":10,"unknown":4,"fixed":109}],
 		"items":[{"reference":"registry.corp.example/shop/` + strings.Repeat("long-", 20) + `orders:2.3","platform":"linux/arm64","status":"affected","owner":"shop","packages":[{"name":"libssl3","version":"3.0.15-1"},{"name":"openssl","version":"3.0.15-1"}]},
 		{"reference":"registry.corp.example/legacy/report:7","status":"unknown","reason":"not read: failed: blob answers 404 ` + strings.Repeat("x", 80) + `"}],"total":147,"next":"abc"}`})
 	code, out, _ := run(t, s, "find", "openssl", "<3.0.16", "--ecosystem", "Debian:12")
 	for _, want := range []string{
 		"1,204 images looked at", "AFFECTED         31", "UNKNOWN           4", "FIXED           112", "owner not known", "libssl3 3.0.15-1 +1", "not read: failed",
-		"145 more: --all, or --cursor abc", "the same later: " + s.URL + "/api/v1/find?package=openssl", "exit 1: 31 images affected, 4 unknown",
+		"145 more: --all, or --cursor abc", "the same later: " + s.URL + "/find?package=openssl", "exit 1: 31 images affected, 4 unknown",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
