@@ -324,6 +324,32 @@ func baseOf(b *posture.Base) *Base {
 	return out
 }
 
+// DirectBaseColumns are the images list's columns of what each stands on.
+func DirectBaseColumns(v *posture.View) []Column[*posture.Row] {
+	of := func(cell func(*posture.Base) string) func(*posture.Row) string {
+		return func(r *posture.Row) string {
+			if b := v.DirectBase(r); b != nil {
+				return cell(b)
+			}
+			return ""
+		}
+	}
+	name := of(func(b *posture.Base) string { return BaseName(b.Name(), "") })
+	return []Column[*posture.Row]{
+		{"base", func(r *posture.Row) string {
+			switch {
+			case Unread(r):
+				return "not read"
+			case r.Coverage.State == plimsoll.ReadNotApplicable:
+				return "n/a"
+			}
+			return cmp.Or(name(r), "not known")
+		}},
+		{"base digest", of(func(b *posture.Base) string { return string(b.Name().Reference.Digest) })},
+		{"base first seen", of(func(b *posture.Base) string { return stamp(b.Seen()) })},
+	}
+}
+
 // BaseColumns are the columns of the bases list.
 var BaseColumns = []Column[Base]{
 	{"base", func(b Base) string { return b.Name }},

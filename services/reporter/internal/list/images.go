@@ -269,7 +269,10 @@ type Image struct {
 	First      time.Time                     `json:"first_seen,omitzero"`
 	Moved      time.Time                     `json:"moved,omitzero"`
 	Behind     plimsoll.Digest               `json:"behind,omitempty"`
-	Owner      string                        `json:"owner"` // empty: nobody knows
+	Owner      string                        `json:"owner"`          // empty: nobody knows
+	Base       string                        `json:"base,omitempty"` // its direct base; absent where none is known
+	BaseDigest plimsoll.Digest               `json:"base_digest,omitempty"`
+	BaseSeen   time.Time                     `json:"base_first_seen,omitzero"` // see [posture.Base.Seen]
 }
 
 // ImageOf is r as the API writes it.
@@ -284,6 +287,9 @@ func ImageOf(v *posture.View, r *posture.Row) Image {
 	}
 	if v.Exploitation() {
 		im.Exploited = &r.Exploited
+	}
+	if b := v.DirectBase(r); b != nil {
+		im.Base, im.BaseDigest, im.BaseSeen = BaseName(b.Name(), ""), b.Name().Reference.Digest, b.Seen()
 	}
 	for _, s := range plimsoll.Severities {
 		im.Counts[s] = r.Counts[s]

@@ -109,6 +109,34 @@ func TestNoZeroWithoutKnowledge(t *testing.T) {
 	}
 }
 
+// TestDirectBaseCells: the CSV's base and the JSON's are the same, and one that is not known is said to be so.
+func TestDirectBaseCells(t *testing.T) {
+	t.Parallel()
+	v := posturetest.New(t, 120).Engine.View()
+	cells, words := DirectBaseColumns(v), map[string]int{}
+	for _, r := range v.Rows() {
+		im := ImageOf(v, r)
+		base, digest, seen := cells[0].Cell(r), cells[1].Cell(r), cells[2].Cell(r)
+		if digest != string(im.BaseDigest) || seen != stamp(im.BaseSeen) || im.Base != "" && base != im.Base {
+			t.Errorf("%s: %q %q %q, and as JSON %q %q %q", Name(r), base, digest, seen, im.Base, im.BaseDigest, im.BaseSeen)
+		}
+		if im.Base == "" {
+			words[base]++
+			continue
+		}
+		words["known"]++
+		on, err := Parse(url.Values{"base": {digest}, "scope": {ScopeStored}}, posturetest.Start)
+		if err != nil || !slices.Contains(on.Rows(v), r) {
+			t.Errorf("%s does not stand among the images on its base %s: %v", Name(r), base, err)
+		}
+	}
+	for _, word := range []string{"known", "not known", "not read", "n/a"} {
+		if words[word] == 0 {
+			t.Errorf("no row of the sample has a base that is %s", word)
+		}
+	}
+}
+
 func TestToggle(t *testing.T) {
 	t.Parallel()
 	f := parse(t, "verdict=fail")

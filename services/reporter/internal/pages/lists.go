@@ -60,6 +60,7 @@ type imageLine struct {
 	ExploitedLink  number
 	Secrets        secretCell
 	Base           *baseCell // its direct base; nil when none is known
+	NoBase         string    // why none is
 	Overdue        number
 	Over           int // days since the oldest of their deadlines
 }
@@ -72,12 +73,14 @@ type split struct {
 
 // baseCell is an image's direct base.
 type baseCell struct {
-	Name, Title, URL string
-	Since            time.Time
-	Newer            *list.Newer
+	Name, Title string
+	URL         string    // the list with what stands on it alone
+	Seen        time.Time // when its layers were first seen: they are at least that old; zero when nobody saw that
+	Newer       *list.Newer
 }
 
-func (s *Server) imageOf(v *posture.View, r *posture.Row) imageLine {
+// imageOf is a row of a list; f is the list's filter.
+func (s *Server) imageOf(v *posture.View, r *posture.Row, f list.Filter) imageLine {
 	own := rowFilter(r)
 	unsure := list.Unsure(r)
 	findings := func(n int, f list.Filter) number {
@@ -100,7 +103,7 @@ func (s *Server) imageOf(v *posture.View, r *posture.Row) imageLine {
 	overdue, oldest := v.Overdue(r, s.Now())
 	return imageLine{
 		Overdue: findings(overdue, own.With("overdue", "yes")), Over: daysOver(oldest, s.Now()),
-		Row: r, Critical: parts(plimsoll.SeverityCritical, c), High: parts(plimsoll.SeverityHigh, h), Base: baseOf(v, r),
+		Row: r, Critical: parts(plimsoll.SeverityCritical, c), High: parts(plimsoll.SeverityHigh, h), Base: baseOf(v, r, f), NoBase: noBase(r),
 		FixableLink:   findings(r.Fixable, own.With("fixable", "yes")),
 		ExploitedLink: exploited(v, r, own.With("exploited", "yes")),
 		Secrets:       secretCellOf(r),
@@ -113,21 +116,28 @@ func exploited(v *posture.View, r *posture.Row, f list.Filter) number {
 }
 
 // baseOf is the direct base of a row, as its cell shows it.
-func baseOf(v *posture.View, r *posture.Row) *baseCell {
-	all := v.BasesOf(r)
-	if len(all) == 0 {
+func baseOf(v *posture.View, r *posture.Row, f list.Filter) *baseCell {
+	b := v.DirectBase(r)
+	if b == nil {
 		return nil
 	}
-	b := all[len(all)-1]
 	n := b.Name()
 	out := &baseCell{
-		Name: list.BaseName(n, n.Reference.Registry), Title: list.BaseName(n, ""), Since: n.From,
-		URL: link("/images", stored("").With("base", string(n.Reference.Digest)).Query()),
+		Name: list.BaseName(n, n.Reference.Registry), Title: list.BaseName(n, ""), Seen: b.Seen(),
+		URL: link("/images", f.With("base", string(n.Reference.Digest)).Query()),
 	}
 	if x, ok := b.Newer(); ok {
 		out.Newer = &list.Newer{Digest: x.Newer.Digest, Since: x.Until}
 	}
 	return out
+}
+
+// noBase is why no base of a row is known.
+func noBase(r *posture.Row) string {
+	if list.Unread(r) {
+		return "not read"
+	}
+	return "no image that is known here has its lowest layers"
 }
 
 type repositoryLine struct {
@@ -224,7 +234,7 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 		}
 	} else {
 		for _, row := range paged(&p.listing, r, list.Images(v, p.Filter)) {
-			p.Rows = append(p.Rows, s.imageOf(v, row))
+			p.Rows = append(p.Rows, s.imageOf(v, row, p.Filter))
 		}
 	}
 	s.show(w, r, status(p.Fault), "images", p)

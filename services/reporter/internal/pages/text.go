@@ -76,6 +76,7 @@ func (s *Server) functions() template.FuncMap {
 	return template.FuncMap{
 		"t": list.Visible, "num": list.Comma, "size": size, "utc": utc, "class": class, "plural": plural,
 		"age":          func(t time.Time) string { return age(s.Now(), t) },
+		"old":          func(t time.Time) string { return span(s.Now().Sub(t)) },
 		"iso":          func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"short":        func(d plimsoll.Digest) string { return d.Short() },
 		"add":          func(a, b int) int { return a + b },
@@ -89,6 +90,7 @@ func (s *Server) functions() template.FuncMap {
 		"event":        func(e posture.Event) string { return list.Visible(history.EventText(e)) },
 		"sweepcmd":     func(id string) string { return "plimsoll sweep start " + id },
 		"place":        list.Place,
+		"bare":         func(platform string) string { return strings.TrimPrefix(platform, "linux/") },
 		"notes":        func(f plimsoll.File) string { return list.Visible(list.Notes(f)) },
 		"mode":         list.Mode,
 		"suspect":      func(f plimsoll.File) bool { return f.Has(plimsoll.NoteAltered) || f.Foreign() },

@@ -48,6 +48,17 @@ func (b *Base) Newer() (BaseName, bool) {
 	return best, best.Newer != nil
 }
 
+// Seen is when a tag was first seen at these layers, by whatever name: they are at least that old. Zero when nobody saw a tag come
+// to them.
+func (b *Base) Seen() (first time.Time) {
+	for _, n := range b.Names {
+		if !n.From.IsZero() && (first.IsZero() || n.From.Before(first)) {
+			first = n.From
+		}
+	}
+	return first
+}
+
 // Digests are the manifests that hold these layers, sorted.
 func (b *Base) Digests() []plimsoll.Digest {
 	var out []plimsoll.Digest
@@ -117,16 +128,24 @@ func (v *View) Chain(r *Row) ([]Link, bool) {
 	return append(out, Link{nil, from, r.Layers}), true
 }
 
-// OwnFrom is the lowest layer that a row itself adds: what stands below came with its base. 0 where no base is known.
-func (v *View) OwnFrom(r *Row) int {
+// DirectBase is the base of a row with the most layers; nil where none is known.
+func (v *View) DirectBase(r *Row) *Base {
 	v.chains.once.Do(v.findBases)
 	if r == nil || r.image == nil {
-		return 0
+		return nil
 	}
 	for n := v.lineage.Below(r.image.place); n != lineage.Nowhere; n = v.lineage.Base(n) {
-		if v.chains.bases[n] != nil {
-			return v.lineage.Depth(n)
+		if b := v.chains.bases[n]; b != nil {
+			return b
 		}
+	}
+	return nil
+}
+
+// OwnFrom is the lowest layer that a row itself adds: what stands below came with its base. 0 where no base is known.
+func (v *View) OwnFrom(r *Row) int {
+	if b := v.DirectBase(r); b != nil {
+		return b.Layers
 	}
 	return 0
 }

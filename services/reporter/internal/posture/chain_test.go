@@ -83,6 +83,23 @@ func TestChainFollowsTags(t *testing.T) {
 		t.Errorf("the base that two tags hold: %+v", b)
 	}
 
+	for i, n := range b.Names {
+		n.From = start.AddDate(0, 0, -i)
+		b.Names[i] = n
+	}
+	if got := b.Seen(); !got.Equal(start.AddDate(0, 0, -1)) {
+		t.Errorf("its layers were first seen %s, by either name", got)
+	}
+	if b.Names[0].From, b.Names[1].From = (time.Time{}), (time.Time{}); !b.Seen().IsZero() {
+		t.Errorf("nobody saw a tag come to it, and it was first seen %s", b.Seen())
+	}
+	for _, r := range e.View().Rows() {
+		all, direct := e.View().BasesOf(r), e.View().DirectBase(r)
+		if len(all) == 0 && direct != nil || len(all) > 0 && direct != all[len(all)-1] {
+			t.Errorf("%s: its direct base is %+v, and its bases %+v", r.Reference, direct, all)
+		}
+	}
+
 	next := w.complete("12", "debian of today", recipeOne, w.built("debian of today", "A", pkg("ssl", "1.0.0")))
 	next.Former = debian.MovedAway(start)
 	w.put("dev", "debian", next)
