@@ -60,7 +60,7 @@ func Run(ctx context.Context, c Config) error {
 		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Owners: owners,
 		EndOfLife: ends, Clock: findings, Cache: advisory.Cache(c.Cache), Log: c.Log,
 	}
-	engine, past := posture.New(conf), newPast(conf)
+	engine, past := posture.New(conf), newPast(conf, findings)
 	advisories := openFeed(c, store, engine, state)
 	writer, err := report.New(report.Config{
 		Store: store, View: engine.View, Registries: c.Registries, Organisation: c.Organisation, Zone: c.ReportZone,
@@ -103,6 +103,7 @@ func Run(ctx context.Context, c Config) error {
 	running.Go(func() { findings.Run(ctx, conf, engine, func() { state.set(partHistory, nil) }, c.Log) })
 	running.Go(func() { past.movements.Run(ctx, time.Now, c.Log) })
 	running.Go(func() { past.timelines.Run(ctx, time.Now, c.Log) })
+	running.Go(func() { past.days.Run(ctx, time.Now, c.Log) })
 	running.Go(func() { advisories.poll(ctx, c.Poll, !c.FeedFirst) })
 	running.Go(func() { temporal.host(ctx, c, writer) })
 	running.Go(func() {
@@ -150,7 +151,7 @@ func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Eng
 	site := http.NewServeMux()
 	pages.New(pages.Config{
 		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately,
-		Timeline: past.timelines.Of, RecentTimeline: past.timelines.Recent, Course: findings.Course, Registries: c.Registries,
+		Timeline: past.timelines.Of, RecentTimeline: past.timelines.Recent, Course: findings.Course, Days: past.days.Until, Registries: c.Registries,
 		Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
 		CatchingUp: func() bool { return state.get(partHistory) != nil },
 	}).Register(site)
@@ -171,8 +172,9 @@ type past struct {
 	replays   *history.Replays
 	movements *history.Movements
 	timelines *history.Timelines
+	days      *history.Days
 }
 
-func newPast(c posture.Config) past {
-	return past{history.NewReplays(c), history.NewMovements(c), history.NewTimelines(c)}
+func newPast(c posture.Config, findings *history.Tracker) past {
+	return past{history.NewReplays(c), history.NewMovements(c), history.NewTimelines(c), history.NewDays(c, findings, pages.Numbers)}
 }

@@ -31,6 +31,9 @@ const (
 // fingerprints of the same secrets are others.
 const FingerprintKey = "keys/fingerprint"
 
+// DaysKey is where the overview's numbers of each day stand.
+const DaysKey = "history/days"
+
 // FactsKey is where one layer's facts by one analyser stand.
 func FactsKey(a plimsoll.Analyzer, layer plimsoll.Digest) string {
 	return fmt.Sprintf("facts/%s/%d-%s/%s", a.Name, a.Version, a.Config, fan(layer))

@@ -39,7 +39,6 @@ func (t *Tracker) Course(registry string, packages, names []string, until time.T
 	if len(all) == 0 {
 		return nil
 	}
-	const day = 24 * time.Hour
 	days := int(until.Sub(first)/day) + 1
 	step := time.Duration((days+maxPoints-1)/maxPoints) * day
 	var out []Point

@@ -52,11 +52,11 @@ func daysOver(deadline, now time.Time) int {
 }
 
 // dueTiles are the overview's: what is overdue, and what is new this week.
-func (s *Server) dueTiles(v *posture.View, active list.Filter) []tile {
-	overdue, fresh := withNow(active.With("overdue", "yes"), s), withNow(active.With("detected", "7d"), s)
+func (s *Server) dueTiles(v *posture.View, active list.Filter) (late, week tile) {
+	overdue, fresh := overdueOf(active, s.Now()), freshOf(active, s.Now())
 	rows := overdue.Rows(v)
 	count, news := list.Count(v, overdue), list.Count(v, fresh)
-	late := tile{Title: "Overdue", number: number{N: len(rows), URL: link("/images", overdue.Query())}, Class: tone(len(rows), "fail"), Note: "no finding is beyond its deadline"}
+	late = tile{Title: "Overdue", number: number{N: len(rows), URL: link("/images", overdue.Query())}, Class: tone(len(rows), "fail"), Note: "no finding is beyond its deadline"}
 	if v.Policy().Deadline == nil {
 		late.Note = "the policy sets no deadlines"
 	}
@@ -70,11 +70,11 @@ func (s *Server) dueTiles(v *posture.View, active list.Filter) []tile {
 		late.Note = fmt.Sprintf("oldest %d d · ", daysOver(oldest, s.Now()))
 		late.Cause = []number{{N: count.Places, Word: plural(count.Places, "finding"), URL: link("/findings", overdue.Query())}}
 	}
-	return []tile{late, {
+	return late, tile{
 		Title: "New this week", number: number{N: news.Unique, URL: link("/findings", fresh.With("group", "unique").Query())},
 		Cause: []number{
 			{N: news.Places, Word: plural(news.Places, "place"), URL: link("/findings", fresh.Query())},
 			{N: news.Images, Word: plural(news.Images, "image"), URL: link("/images", fresh.Query())},
 		},
-	}}
+	}
 }

@@ -39,6 +39,10 @@ func (b *browser) asked() []string {
 }
 
 func (b *browser) listen() said {
+	b.t.Helper()
+	if err := b.days.Fill(b.t.Context(), b.world.At); err != nil {
+		b.t.Fatal(err)
+	}
 	out := said{b.world.At, map[string]string{}}
 	for _, target := range b.asked() {
 		status, _, text := b.get(target)
@@ -96,6 +100,9 @@ func TestReplay(t *testing.T) {
 	w.Advance()
 	if removed < 5 || merged < 60 {
 		t.Errorf("%d generations removed and %d batches merged: it is not tried whether answers survive that", removed, merged)
+	}
+	if err := b.days.Fill(t.Context(), w.At); err != nil {
+		t.Fatal(err)
 	}
 	compared := 0
 	for _, day := range days {

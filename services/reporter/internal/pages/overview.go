@@ -2,7 +2,6 @@ package pages
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
@@ -52,6 +51,7 @@ type tile struct {
 	Cause []number
 	Note  string
 	Class string
+	Spark *spark // nil where no days are known
 }
 
 // severityLine is "31 unique · 1,204 places" for one severity.
@@ -75,8 +75,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusOK, "overview", p)
 		return
 	}
-	active := list.Filter{}.With("registry", p.Registry)
-	active = active.With("applicable", "yes") // a chart or a signature has no verdict
+	active := active(p.Registry)
 	p.Active = verdictBar(v, "active", active)
 	p.Stored = verdictBar(v, "stored", stored(p.Registry).With("applicable", "yes"))
 	verdicts := list.Verdicts(active.Rows(v))
@@ -128,9 +127,11 @@ func bar(parts []barPart) []barPart {
 func (s *Server) tiles(v *posture.View, active list.Filter, registry string) []tile {
 	urgent := active.With("severity", "critical").With("fixable", "yes")
 	u := list.Count(v, urgent)
-	short := stored(registry).With("coverage", list.Short)
-	return slices.Concat([]tile{
-		actTile(v, active),
+	act, short := actTile(v, active), notCovered(v, shortOf(registry), registry)
+	overdue, fresh := s.dueTiles(v, active)
+	s.sparks(v, registry, &act, &overdue, &fresh, &short)
+	return []tile{
+		act,
 		{
 			Title: "Fixable critical", number: number{N: u.Images, URL: link("/images", urgent.Query())}, Class: tone(u.Images, "fail"),
 			Cause: []number{
@@ -138,13 +139,14 @@ func (s *Server) tiles(v *posture.View, active list.Filter, registry string) []t
 				{N: u.Places, Word: plural(u.Places, "place"), URL: link("/findings", urgent.Query())},
 			},
 		},
-	}, s.dueTiles(v, active), []tile{secretTile(v, active), notCovered(v, short, registry)})
+		overdue, fresh, secretTile(v, active), short,
+	}
 }
 
 // actTile counts the active images that call for somebody now: a flaw in them is known to be exploited, or a container can
 // read a secret in them.
 func actTile(v *posture.View, active list.Filter) tile {
-	urgent := active.With("act", list.ActNow)
+	urgent := urgentOf(active)
 	exploited, secret := active.With("exploited", "yes"), active.With("secret", list.SecretVisible)
 	n := len(urgent.Rows(v))
 	t := tile{Title: "Must act now", number: number{N: n, URL: link("/images", urgent.Query())}, Class: tone(n, "fail")}
@@ -184,9 +186,6 @@ func notCovered(v *posture.View, short list.Filter, registry string) tile {
 	}
 	return t
 }
-
-// withNow gives a filter made here the clock that relative conditions need.
-func withNow(f list.Filter, s *Server) list.Filter { return f.At(s.Now()) }
 
 func tone(n int, class string) string {
 	if n == 0 {

@@ -36,6 +36,7 @@ type browser struct {
 	t     *testing.T
 	mux   *http.ServeMux
 	world *posturetest.World
+	days  *history.Days
 	rows  map[string]int // of a list, by the API's URL
 }
 
@@ -47,10 +48,11 @@ func open(t *testing.T, tags int) *browser {
 
 func browse(t *testing.T, w *posturetest.World) *browser {
 	t.Helper()
-	mux := site(w)
+	days := daysOf(w)
+	mux := site(w, days)
 	api.New(api.Config{View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Parts: func() map[string]string { return map[string]string{} }, Registries: w.Registries, StaleAfter: 48 * time.Hour, Now: w.Now, Log: slog.New(slog.DiscardHandler)}).
 		Register(mux, func(_ access.Role, h http.Handler) http.Handler { return h })
-	return &browser{t, mux, w, map[string]int{}}
+	return &browser{t, mux, w, days, map[string]int{}}
 }
 
 func (b *browser) get(target string) (int, http.Header, string) {

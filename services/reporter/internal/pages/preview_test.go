@@ -18,7 +18,7 @@ import (
 )
 
 // TestPreview serves the pages of a made-up posture for as long as one looks at them: PLIMSOLL_PREVIEW=127.0.0.1:8090,
-// with PLIMSOLL_PREVIEW_TAGS tags.
+// with PLIMSOLL_PREVIEW_TAGS tags, after PLIMSOLL_PREVIEW_DAYS days.
 func TestPreview(t *testing.T) {
 	addr := os.Getenv("PLIMSOLL_PREVIEW")
 	if addr == "" {
@@ -28,21 +28,38 @@ func TestPreview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	days, err := strconv.Atoi(cmp.Or(os.Getenv("PLIMSOLL_PREVIEW_DAYS"), "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := posturetest.New(t, tags)
+	for day := range days {
+		w.At = w.At.AddDate(0, 0, 1)
+		someDay(w, day)
+		w.Advance()
+	}
+	numbers := daysOf(w)
+	if err := numbers.Fill(t.Context(), w.At); err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("http://%s", l.Addr())
-	if err := http.Serve(l, site(w)); err != nil {
+	if err := http.Serve(l, site(w, numbers)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func site(w *posturetest.World) *http.ServeMux {
+func daysOf(w *posturetest.World) *history.Days {
+	return history.NewDays(w.Config(), w.Findings, Numbers)
+}
+
+func site(w *posturetest.World, days *history.Days) *http.ServeMux {
 	mux := http.NewServeMux()
 	New(Config{
-		View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Course: w.Findings.Course, Registries: w.Registries, StaleAfter: 48 * time.Hour, ActiveDays: 30, Now: w.Now, Log: slog.New(slog.DiscardHandler),
+		View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Course: w.Findings.Course, Days: days.Until, Registries: w.Registries, StaleAfter: 48 * time.Hour, ActiveDays: 30, Now: w.Now, Log: slog.New(slog.DiscardHandler),
 		Reports: func(context.Context) ([]report.Manifest, error) {
 			return []report.Manifest{{
 				Period: "2026-W47", Revision: 1, Cutoff: posturetest.Start.Add(-60 * time.Hour), Made: posturetest.Start.Add(-54 * time.Hour),

@@ -35,7 +35,9 @@ type Config struct {
 	Timeline       func(ctx context.Context, r *posture.Row, until time.Time) (*history.Timeline, error)
 	RecentTimeline func(ctx context.Context, r *posture.Row, now time.Time) (*history.Timeline, error)
 	// Course is how a flaw stood over time, see [history.Tracker.Course]; without it the advisory page has no chart.
-	Course     func(registry string, packages, names []string, until time.Time) []history.Point
+	Course func(registry string, packages, names []string, until time.Time) []history.Point
+	// Days are the tiles' numbers of the last days, see [history.Days.Until]; without it they have no sparks.
+	Days       func(registry string, until time.Time) []history.Day
 	Registries []plimsoll.Registry
 	Reports    func(context.Context) ([]report.Manifest, error)
 	StaleAfter time.Duration // a feed not checked for longer is stale

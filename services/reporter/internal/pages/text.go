@@ -100,6 +100,7 @@ func (s *Server) functions() template.FuncMap {
 		"from":         func(d plimsoll.DeadlineStart) string { return strings.ReplaceAll(string(d), "_", " ") },
 		"layers":       layersText,
 		"day":          func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"daymonth":     dayMonth,
 		"exploited":    func(e *plimsoll.Enrichment) bool { return e != nil && e.Exploited() },
 		"exploitation": exploitation,
 		"args":         func(all ...any) []any { return all },
