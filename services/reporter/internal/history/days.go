@@ -19,8 +19,8 @@ const (
 	day = 24 * time.Hour
 	// ChartDays is how many days a chart shows.
 	ChartDays = 90
-	// maxDays is how many days are kept: those that a chart of the oldest moment shows that generations are kept for.
-	maxDays = 400 + ChartDays
+	// maxDays is how many days are kept: the 400 that generations are kept for, and those that a chart of the oldest of them shows.
+	maxDays = 490
 	// daysEvery is how often it is looked whether a day has begun.
 	daysEvery = 10 * time.Minute
 	// daySettles is how old a day is before it is made: what happened before it is in the change log by then.
