@@ -27,7 +27,10 @@ func (t *Tracker) Course(registry string, packages, names []string, until time.T
 		}
 		for _, pkg := range packages {
 			for _, e := range r.of(pkg) {
-				if f := e.finding(k); e.named(names) && !f.Spans[0].First.After(until) {
+				if !e.named(names) {
+					continue
+				}
+				if f := e.finding(k); !f.Spans[0].First.After(until) {
 					all = append(all, f)
 					if f.Spans[0].First.Before(first) {
 						first = f.Spans[0].First

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestCourse: a point a day, each as it was known that day: a finding counts from its first sight to its proof, but not while it
@@ -52,37 +50,5 @@ func TestOutOfSight(t *testing.T) {
 	}
 	if last := f.Away[maxAway-1]; f.StoodAt(last.From) || !f.StoodAt(last.Until) {
 		t.Error("it stood while it was away, or did not when it was back")
-	}
-}
-
-// TestRewind: what was written after the head is taken back to it.
-func TestRewind(t *testing.T) {
-	t.Parallel()
-	at := func(h int) time.Time { return time.Date(2026, 11, 1, h, 0, 0, 0, time.UTC) }
-	fixed, gone := &Closure{Time: at(2), Proof: ProofFixed}, &Closure{Time: at(5), Proof: ProofTagGone}
-	now := entry{first: at(4), more: &more{before: []Span{{at(1), fixed}}, away: []Away{{at(5), at(6)}}, closed: &Closure{Time: at(8), Proof: ProofFixed}}}
-	for hour, want := range map[int]*entry{
-		0: nil,
-		1: {first: at(1)},
-		2: {first: at(1), more: &more{closed: fixed}},
-		4: {first: at(4), more: &more{before: []Span{{at(1), fixed}}}},
-		5: {first: at(4), more: &more{before: []Span{{at(1), fixed}}, closed: gone}},
-		6: {first: at(4), more: &more{before: []Span{{at(1), fixed}}, away: []Away{{at(5), at(6)}}}},
-		8: &now,
-	} {
-		e := now
-		if !e.rewind(at(hour)) {
-			if want != nil {
-				t.Errorf("hour %d: nothing is left", hour)
-			}
-			continue
-		}
-		if want == nil {
-			t.Errorf("hour %d: %+v is left", hour, e)
-			continue
-		}
-		if diff := cmp.Diff(want.finding(repoKey{}), e.finding(repoKey{})); diff != "" {
-			t.Errorf("hour %d (-want +got):\n%s", hour, diff)
-		}
 	}
 }

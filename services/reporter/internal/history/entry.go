@@ -139,8 +139,9 @@ const maxAliases = 100
 
 // rename takes the names that a flaw has now; those it had stay known.
 func (e *entry) rename(x *plimsoll.Finding) {
+	unknown := func(name string) bool { return !slices.Contains(e.aliases, name) }
 	switch {
-	case e.id == x.ID && slices.Equal(e.aliases, x.Aliases):
+	case e.id == x.ID && (slices.Equal(e.aliases, x.Aliases) || !slices.ContainsFunc(x.Aliases, unknown)):
 		return
 	case e.id == "" && slices.IsSorted(x.Aliases) && len(x.Aliases) <= maxAliases && !slices.Contains(x.Aliases, x.ID): // shared with all that have them
 		e.id, e.aliases = x.ID, x.Aliases
@@ -162,22 +163,17 @@ func (e *entry) others(names []string) []string {
 }
 
 // absorb takes over the clock of the same flaw under another name, which no row shows any more: it began with the first of
-// both.
+// both. What was proved to be gone under that name stays a span of its own.
 func (e *entry) absorb(o *entry) {
-	m, began := e.rest(), o.first
-	if o.more != nil && len(o.more.before) > 0 {
-		began = o.more.before[0].First
+	m, x := e.rest(), o.rest()
+	m.before = slices.Concat(m.before, x.before)
+	if x.closed != nil && x.closed.Proof != ProofTagGone {
+		m.before = append(m.before, Span{First: o.first, Closed: x.closed})
+	} else if o.first.Before(e.first) {
+		e.first = o.first
 	}
-	switch {
-	case len(m.before) > 0 && began.Before(m.before[0].First):
-		m.before = slices.Clone(m.before)
-		m.before[0].First = began
-	case len(m.before) == 0 && began.Before(e.first):
-		e.first = began
-	}
-	if o.more != nil && len(o.more.lost) > 0 {
-		m.lost = slices.Concat(m.lost, o.more.lost)
-	}
+	slices.SortStableFunc(m.before, func(a, b Span) int { return a.First.Compare(b.First) })
+	m.lost = slices.Concat(m.lost, x.lost)
 	e.set(m)
 	e.aliases = e.others(slices.Concat(e.aliases, o.aliases, []string{o.id}))
 }
@@ -186,37 +182,4 @@ func (e *entry) absorb(o *entry) {
 func (e *entry) same(was entry) bool {
 	return e.id == was.id && e.severity == was.severity && e.first.Equal(was.first) && e.more == was.more &&
 		slices.Equal(e.aliases, was.aliases) && slices.Equal(e.stands, was.stands)
-}
-
-// rewind takes back what was observed after a moment; false when nothing is left. Names stay.
-func (e *entry) rewind(to time.Time) bool {
-	m := e.rest()
-	for n := len(m.before); e.first.After(to); n-- {
-		if n == 0 {
-			return false
-		}
-		e.first, m.closed, m.before = m.before[n-1].First, m.before[n-1].Closed, m.before[:n-1]
-	}
-	if m.closed != nil && m.closed.Time.After(to) {
-		m.closed = nil
-	}
-	for n := len(m.away); n > 0 && m.away[n-1].Until.After(to); n-- {
-		if from := m.away[n-1].From; !from.After(to) && !from.Before(e.first) {
-			m.closed = &Closure{Time: m.away[n-1].From, Proof: ProofTagGone}
-		}
-		m.away = m.away[:n-1]
-	}
-	e.set(m)
-	return true
-}
-
-func (r *repo) rewind(to time.Time) {
-	kept := r.entries[:0]
-	for _, e := range r.entries {
-		if e.rewind(to) {
-			kept = append(kept, e)
-		}
-	}
-	clear(r.entries[len(kept):])
-	r.entries = kept
 }

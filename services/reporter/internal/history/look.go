@@ -10,7 +10,7 @@ import (
 )
 
 // look compares a repository with what is known of it. What the rows that came or went show is looked at, and what images of
-// their tags held: nothing else can have opened or closed.
+// their tags held: nothing else can have opened or closed, save where one of these is another's former name.
 type look struct {
 	t    *Tracker
 	v    *posture.View
@@ -29,6 +29,10 @@ type look struct {
 	dead    map[flaw]bool // was taken over by another one
 	lists   map[listKey][][]*Stand
 	losses  map[list][]*Stand
+	turns   map[[2]list]turn
+	unheld  map[flaw]int                          // places of entries that nothing shows; made when first asked
+	news    map[flaw]int                          // places in fresh by each of their names
+	said    map[*Stand]map[flaw]*plimsoll.Finding // what images say; made when first asked
 
 	changed bool // something has to be written
 	clocks  bool // a clock that was known began at another time
@@ -60,6 +64,10 @@ type stood struct {
 	finding *plimsoll.Finding
 }
 
+// turn is what becomes of a list of images when others come: those that show an entry now, and those that did; lost are those
+// of them that cannot be told.
+type turn struct{ now, left, lost []*Stand }
+
 // pending is an entry that was shown until now, by its place, with the images that did.
 type pending struct {
 	at   int
@@ -81,7 +89,8 @@ func (t *Tracker) look(v *posture.View, k repoKey, c *change, at time.Time) {
 	}
 	l := &look{
 		t: t, v: v, key: k, repo: r, at: at, all: t.seen == nil, tags: map[string]bool{}, gone: map[*Stand]bool{}, shown: map[flaw]*shown{},
-		dead: map[flaw]bool{}, lists: map[listKey][][]*Stand{}, losses: map[list][]*Stand{},
+		dead: map[flaw]bool{}, lists: map[listKey][][]*Stand{}, losses: map[list][]*Stand{}, turns: map[[2]list]turn{}, news: map[flaw]int{},
+		said: map[*Stand]map[flaw]*plimsoll.Finding{},
 	}
 	l.sit(c)
 	for i := range r.entries {
@@ -95,7 +104,9 @@ func (t *Tracker) look(v *posture.View, k repoKey, c *change, at time.Time) {
 		l.takeOver(l.entry(s.at), s.finding)
 	}
 	for _, p := range l.pending {
-		l.vanish(&r.entries[p.at], p.left)
+		if e := &r.entries[p.at]; !l.dead[flaw{e.id, e.pkg}] && !l.renamed(p.at) {
+			l.vanish(e, p.left)
+		}
 	}
 	l.join()
 	if l.changed {
@@ -208,38 +219,61 @@ func (l *look) restand(at int, e *entry, s *shown) {
 	if s != nil {
 		s.known, came = true, s.stands
 	}
-	now, left := e.stands, []*Stand(nil)
-	if lost := l.lost(e.stands); !slices.Equal(lost, came) { // else the same images show it again
-		now = slices.DeleteFunc(slices.Concat(e.stands, came), func(x *Stand) bool { return l.gone[x] && !slices.Contains(came, x) })
-		slices.SortFunc(now, func(a, b *Stand) int { return compareStands(*a, *b) })
-		now = slices.Compact(now)
-		left = slices.DeleteFunc(slices.Clone(lost), func(x *Stand) bool { return slices.Contains(came, x) })
+	x := turn{now: e.stands}
+	if !slices.Equal(l.lost(e.stands), came) { // else the same images show it again
+		x = l.turn(e.stands, came)
 	}
+	now := x.now
 	if len(now) == 0 {
 		if e.stands = nil; e.open() {
-			l.pending = append(l.pending, pending{at, left})
+			l.pending = append(l.pending, pending{at, x.left})
 		}
 		return
 	}
-	var x *plimsoll.Finding // what the first image says of it: names and severity are its
+	var f *plimsoll.Finding // what the first image says of it: names and severity are its
 	switch {
 	case s != nil && now[0] == s.stands[0]:
-		x = s.finding
+		f = s.finding
 	case !e.held() || now[0] != e.stands[0]:
-		x = l.find(now[0], flaw{e.id, e.pkg})
+		f = l.find(now[0], flaw{e.id, e.pkg})
 	}
 	was := *e
-	l.stand(e, x, now, left)
+	l.stand(e, f, now, x.lost)
 	if !e.same(was) {
 		l.changed = true
 	}
-	if x != nil {
-		l.stood = append(l.stood, stood{at, x})
+	if f != nil {
+		l.stood = append(l.stood, stood{at, f})
 	}
 }
 
+// turn is what becomes of a list when others come; found once for all entries that share both.
+func (l *look) turn(stands, came []*Stand) turn {
+	if len(came) > 0 {
+		came = l.share(came)
+	}
+	k := [2]list{listOf(stands), listOf(came)}
+	x, ok := l.turns[k]
+	if ok {
+		return x
+	}
+	back := make(map[*Stand]bool, len(came))
+	for _, s := range came {
+		back[s] = true
+	}
+	now := slices.DeleteFunc(slices.Concat(stands, came), func(s *Stand) bool { return l.gone[s] && !back[s] })
+	slices.SortFunc(now, func(a, b *Stand) int { return compareStands(*a, *b) })
+	if now = slices.Compact(now); len(now) > 0 {
+		x.now = l.share(now)
+	}
+	x.left = slices.DeleteFunc(slices.Clone(l.lost(stands)), func(s *Stand) bool { return back[s] })
+	_, x.lost = l.judge(x.left, nil)
+	l.turns[k] = x
+	return x
+}
+
 // stand brings an entry to what the first of the images that show it says; nil when it says what it did. left are images that
-// showed it and do not any more.
+// showed it and do not any more; of those that are told no proof is wanted while it stands.
 func (l *look) stand(e *entry, x *plimsoll.Finding, now, left []*Stand) {
 	if x != nil {
 		e.rename(x)
@@ -266,24 +300,29 @@ func (l *look) share(list []*Stand) []*Stand {
 			return other
 		}
 	}
-	list = slices.Clip(slices.Clone(list))
+	list = append(make([]*Stand, 0, len(list)), list...)
 	l.lists[k] = append(l.lists[k], list)
 	return list
 }
 
 // find is what an image says of a flaw; nil when it says nothing.
 func (l *look) find(s *Stand, id flaw) *plimsoll.Finding {
-	for _, x := range l.repo.seats {
-		if x.stand != s {
-			continue
-		}
-		for f := range l.v.Of(x.row) {
-			if f.ID == id.id && f.Package == id.pkg {
-				return f
+	all, ok := l.said[s]
+	if !ok {
+		all = map[flaw]*plimsoll.Finding{}
+		for _, x := range l.repo.seats {
+			if x.stand != s {
+				continue
+			}
+			for f := range l.v.Of(x.row) {
+				if k := (flaw{f.ID, f.Package}); all[k] == nil {
+					all[k] = f
+				}
 			}
 		}
+		l.said[s] = all
 	}
-	return nil
+	return all[id]
 }
 
 // entry is one by its place, below zero in what is new.
@@ -314,6 +353,11 @@ func (l *look) appear() {
 			}
 			l.fresh = append(l.fresh, e)
 			at = -len(l.fresh)
+			for _, name := range append([]string{id.id}, s.finding.Aliases...) {
+				if k := (flaw{name, id.pkg}); l.news[k] == 0 {
+					l.news[k] = at
+				}
+			}
 		}
 		var left []*Stand
 		if i := slices.IndexFunc(l.pending, func(p pending) bool { return p.at == at }); i >= 0 {
@@ -334,9 +378,9 @@ func (l *look) related(pkg string, x *plimsoll.Finding) (at int, _ *entry) {
 			return first + i, e
 		}
 	}
-	for i := range l.fresh {
-		if e := &l.fresh[i]; e.pkg == pkg && e.related(x) {
-			return -i - 1, e
+	for _, name := range append([]string{x.ID}, x.Aliases...) {
+		if at := l.news[flaw{name, pkg}]; at != 0 {
+			return at, l.entry(at)
 		}
 	}
 	return 0, nil
@@ -347,29 +391,45 @@ func (l *look) takeOver(e *entry, x *plimsoll.Finding) {
 	if len(x.Aliases) == 0 {
 		return
 	}
-	all := l.repo.of(e.pkg)
-	for i := range all {
-		if o := &all[i]; o != e && slices.Contains(x.Aliases, o.id) && !o.held() {
-			l.absorb(e, o)
+	if l.unheld == nil {
+		l.unheld = map[flaw]int{}
+		for i := range l.repo.entries {
+			if o := &l.repo.entries[i]; !o.held() {
+				l.unheld[flaw{o.id, o.pkg}] = i
+			}
+		}
+	}
+	for _, name := range x.Aliases {
+		if at, ok := l.unheld[flaw{name, e.pkg}]; ok && e != &l.repo.entries[at] {
+			l.absorb(e, at)
 		}
 	}
 }
 
-func (l *look) absorb(e, o *entry) {
-	if id := (flaw{o.id, o.pkg}); !l.dead[id] {
-		first := e.first
-		e.absorb(o)
-		l.clocks = l.clocks || !first.Equal(e.first)
-		l.dead[id], l.changed = true, true
+// absorb takes an entry into another one, with the images of it that cannot be looked at.
+func (l *look) absorb(e *entry, at int) {
+	o := &l.repo.entries[at]
+	id := flaw{o.id, o.pkg}
+	if l.dead[id] {
+		return
 	}
+	first := e.first
+	e.absorb(o)
+	held := e.rest().lost
+	for _, p := range l.pending {
+		if p.at == at {
+			held = slices.Concat(held, p.left)
+		}
+	}
+	_, lost := l.judge(held, e.stands)
+	e.lose(lost)
+	l.clocks = l.clocks || !first.Equal(e.first)
+	l.dead[id], l.changed = true, true
 }
 
 // vanish looks for the proof that an entry which no row shows any more is gone. Images that cannot be looked at prove nothing,
 // and keep it open.
 func (l *look) vanish(e *entry, left []*Stand) {
-	if l.dead[flaw{e.id, e.pkg}] || l.renamed(e) {
-		return
-	}
 	held := slices.Concat(left, e.rest().lost)
 	best, lost := l.judge(held, nil)
 	if len(lost) > 0 || best == nil {
@@ -386,7 +446,8 @@ func (l *look) vanish(e *entry, left []*Stand) {
 
 // renamed lets a flaw that stands take over an entry of its own that nothing shows any more. Its rows did not change: the other
 // one's were the last that had the name.
-func (l *look) renamed(o *entry) bool {
+func (l *look) renamed(at int) bool {
+	o := &l.repo.entries[at]
 	all := l.repo.of(o.pkg)
 	for i := range all {
 		e := &all[i]
@@ -394,7 +455,7 @@ func (l *look) renamed(o *entry) bool {
 			continue
 		}
 		if x := l.find(e.stands[0], flaw{e.id, e.pkg}); x != nil && slices.Contains(x.Aliases, o.id) {
-			l.absorb(e, o)
+			l.absorb(e, at)
 			return true
 		}
 	}
@@ -402,10 +463,10 @@ func (l *look) renamed(o *entry) bool {
 }
 
 // judge says of images that held a finding and do not any more what became of them: the strongest proof that it is gone, and
-// those that cannot be told. Those that show it again are neither.
+// those that cannot be told. Those that show it again are neither: an image that was lost may come back as another pointer.
 func (l *look) judge(held, now []*Stand) (best *Closure, lost []*Stand) {
 	for _, s := range held {
-		if slices.Contains(now, s) {
+		if slices.ContainsFunc(now, func(x *Stand) bool { return *x == *s }) {
 			continue
 		}
 		c, told := l.became(*s)
@@ -435,19 +496,23 @@ func (l *look) became(s Stand) (_ Closure, told bool) {
 			of = append(of, r)
 		}
 	}
-	for _, r := range of {
-		recipe, digest, _, ok := r.Reading()
-		switch {
-		case !ok:
-			return Closure{Proof: ProofTagGone, Tag: s.Tag}, true // it holds no image any more
-		case digest != s.Digest:
-			return Closure{Proof: ProofFixed, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
-		case recipe != s.Recipe:
-			return Closure{Proof: ProofReading, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
-		}
-		return Closure{Proof: ProofAdvisory, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
+	if len(of) == 0 {
+		return Closure{Proof: ProofTagGone, Tag: s.Tag}, true
 	}
-	return Closure{Proof: ProofTagGone, Tag: s.Tag}, true
+	at := slices.IndexFunc(of, func(r *posture.Row) bool { // a platform may have several images: Windows of several builds
+		_, digest, _, ok := r.Reading()
+		return ok && digest == s.Digest
+	})
+	recipe, digest, _, ok := of[max(0, at)].Reading()
+	switch {
+	case !ok:
+		return Closure{Proof: ProofTagGone, Tag: s.Tag}, true // it holds no image any more
+	case digest != s.Digest:
+		return Closure{Proof: ProofFixed, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
+	case recipe != s.Recipe:
+		return Closure{Proof: ProofReading, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
+	}
+	return Closure{Proof: ProofAdvisory, Tag: s.Tag, Digest: digest, Recipe: recipe}, true
 }
 
 // join puts the entries in order: new ones among them, without those that were taken over.
@@ -457,7 +522,8 @@ func (l *look) join() {
 		r.entries = slices.DeleteFunc(r.entries, func(e entry) bool { return l.dead[flaw{e.id, e.pkg}] && !e.held() })
 	}
 	if len(l.fresh) > 0 {
-		r.entries = slices.Clip(append(r.entries, l.fresh...))
+		all := make([]entry, 0, len(r.entries)+len(l.fresh))
+		r.entries = append(append(all, r.entries...), l.fresh...)
 	}
 	if !slices.IsSortedFunc(r.entries, compareEntries) {
 		slices.SortFunc(r.entries, compareEntries)

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -24,11 +26,12 @@ const (
 	version = 2
 	// saveEvery is how often what changed is written. What a crash loses is found again in the change log.
 	saveEvery = time.Minute
+	// keepReplaced is how long an object stays that another one took the place of: a reporter beside this one may have written
+	// the head that names it.
+	keepReplaced = 24 * time.Hour
 	// saveTimeout bounds the writing when the reporter ends.
 	saveTimeout = 10 * time.Second
 )
-
-func shardKey(n int) string { return fmt.Sprintf("%s%02d", blob.PrefixHistory, n) }
 
 const headKey = blob.PrefixHistory + "head"
 
@@ -39,11 +42,12 @@ func shardOf(k repoKey) int {
 	return int(h.Sum32() % shards)
 }
 
-// storedHead is the object that is written last: what it says of is in the shards, or in newer ones, which [entry.rewind] takes
-// back to it.
+// storedHead is the object that is written last. It names the shards, whose keys are made of their content: one that was
+// written after it changes nothing.
 type storedHead struct {
 	Version int `json:"version"`
 	head
+	Shards map[int]string `json:"shards"` // keys; none where no repository falls to it
 }
 
 // storedRepo is a repository in a shard. Findings name their images by a list of lists, since most have theirs in common.
@@ -173,28 +177,22 @@ func (t *Tracker) Load(ctx context.Context, store *blob.Store) (bool, error) {
 		return false, missing(err)
 	}
 	repos, names := map[repoKey]*repo{}, &names{map[string]string{}, map[string][]string{}}
-	for n := range shards {
-		all, err := blob.ReadJSON[[]storedRepo](ctx, store, shardKey(n))
-		if errors.Is(err, plimsoll.ErrNotFound) {
-			continue // no repository falls to it
-		}
+	for _, key := range h.Shards {
+		all, err := blob.ReadJSON[[]storedRepo](ctx, store, key)
 		for _, s := range all {
 			if err != nil {
 				break
 			}
-			var r *repo
-			if r, err = s.restore(names); err == nil {
-				r.rewind(h.Time)
-				repos[repoKey{s.Registry, s.Repository}] = r
-			}
+			repos[repoKey{s.Registry, s.Repository}], err = s.restore(names)
 		}
 		if err != nil {
-			return false, fmt.Errorf("history of findings: %w", err)
+			return false, fmt.Errorf("history of findings: %s: %w", key, err)
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.repos, t.seen, t.at, t.head, t.saved = repos, nil, h.Time, h.head, h.head
+	t.shards = h.Shards
 	epoch := t.epoch.Add(1)
 	for _, r := range repos {
 		r.epoch = epoch
@@ -211,7 +209,7 @@ func missing(err error) error {
 	return fmt.Errorf("history of findings: %w", err)
 }
 
-// Save writes what changed since the last time, the head last.
+// Save writes what changed since the last time, the head last. Nothing observes meanwhile.
 func (t *Tracker) Save(ctx context.Context, store *blob.Store) error {
 	t.mu.Lock()
 	h, dirty := t.head, t.dirty
@@ -230,23 +228,67 @@ func (t *Tracker) Save(ctx context.Context, store *blob.Store) error {
 			changed[n] = append(changed[n], k)
 		}
 	}
+	keys := map[int]string{}
+	maps.Copy(keys, t.shards)
 	t.mu.Unlock()
-	for _, n := range slices.Sorted(maps.Keys(changed)) {
-		if err := blob.PutJSON(ctx, store, shardKey(n), t.shard(changed[n])); err != nil {
-			t.again(dirty)
-			return fmt.Errorf("history of findings: %w", err)
+	err := func() error {
+		for _, n := range slices.Sorted(maps.Keys(changed)) {
+			b, err := json.Marshal(t.shard(changed[n]))
+			if err != nil {
+				return err
+			}
+			keys[n] = fmt.Sprintf("%s%02d-%s", blob.PrefixHistory, n, plimsoll.DigestOf(b).Hex()[:keyDigits])
+			if err := store.Put(ctx, keys[n], b); err != nil {
+				return err
+			}
 		}
+		return blob.PutJSON(ctx, store, headKey, storedHead{version, h, keys})
+	}()
+	t.mu.Lock()
+	if err != nil {
+		maps.Copy(t.dirty, dirty)
+	} else {
+		t.saved, t.shards = h, keys
 	}
-	if err := blob.PutJSON(ctx, store, headKey, storedHead{version, h}); err != nil {
+	t.mu.Unlock()
+	if err == nil {
+		err = t.sweep(ctx, store, keys)
+	}
+	if err != nil {
 		return fmt.Errorf("history of findings: %w", err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.saved = h
 	return nil
 }
 
-// shard is what is written of some repositories, which may have moved on since the head was taken.
+// keyDigits is how many hexadecimal digits of a shard's sha256 stand in its key.
+const keyDigits = 16
+
+// sweep deletes, once in a while, what no head names any more.
+func (t *Tracker) sweep(ctx context.Context, store *blob.Store, keys map[int]string) error {
+	if now := time.Now(); now.Sub(t.sweptStore) < keepReplaced {
+		return nil
+	} else {
+		t.sweptStore = now
+	}
+	named := map[string]bool{headKey: true}
+	for _, key := range keys {
+		named[key] = true
+	}
+	for x, err := range store.List(ctx, blob.PrefixHistory, "") {
+		if err != nil {
+			return err
+		}
+		if named[x.Key] || time.Since(x.Modified) < keepReplaced {
+			continue
+		}
+		if err := store.Delete(ctx, x.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shard is what is written of some repositories.
 func (t *Tracker) shard(keys []repoKey) []storedRepo {
 	slices.SortFunc(keys, compareKeys)
 	t.mu.RLock()
@@ -256,13 +298,6 @@ func (t *Tracker) shard(keys []repoKey) []storedRepo {
 		out = append(out, t.repos[k].store(k))
 	}
 	return out
-}
-
-// again notes that some repositories are still to be written.
-func (t *Tracker) again(dirty map[repoKey]bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	maps.Copy(t.dirty, dirty)
 }
 
 // CatchUp brings the tracker from where it was written to a view. What happened in between is taken from the change log,
@@ -300,12 +335,24 @@ func (t *Tracker) walk(ctx context.Context, cfg posture.Config, h head, v *postu
 		if err != nil {
 			return fmt.Errorf("history of findings since %s: %w", h.Time.Format(time.RFC3339), err)
 		}
-		t.Observe(m.View)
+		if w.Kept() {
+			t.Observe(m.View)
+		}
 	}
-	return w.Batches(ctx, v.At(), func(x *posture.View) error {
-		t.Observe(x)
+	untold := ""
+	err = w.Batches(ctx, v.At(), func(x *posture.View) error {
+		switch {
+		case h.Time.IsZero() || w.Kept():
+			t.Observe(x)
+		case untold == "": // by older advisories findings would close that stood
+			untold = x.At().UTC().Format(time.RFC3339)
+		}
 		return nil
 	})
+	if err == nil && untold != "" {
+		err = fmt.Errorf("history of findings from %s: %w: the advisories of then are no longer kept; what came and went is dated by the next that are", untold, plimsoll.ErrNotFound)
+	}
+	return err
 }
 
 // Run observes the views of an engine until ctx ends, and writes what it learns. Without what another run has written it
@@ -317,6 +364,8 @@ func (t *Tracker) Run(ctx context.Context, cfg posture.Config, engine *posture.E
 	}
 	saving := time.NewTicker(saveEvery)
 	defer saving.Stop()
+	var warm sync.WaitGroup
+	defer warm.Wait()
 	for present := false; ; {
 		next := engine.Changed()
 		if v := engine.View(); v != nil && !present {
@@ -324,10 +373,15 @@ func (t *Tracker) Run(ctx context.Context, cfg posture.Config, engine *posture.E
 			if err := t.CatchUp(ctx, cfg, v); err != nil && ctx.Err() == nil {
 				log.WarnContext(ctx, "some of the past of findings cannot be told", "error", err)
 			}
-			for _, r := range v.Rows() {
-				v.Overdue(r, v.At()) // is remembered: no page waits for it
-			}
 			caught()
+			warm.Go(func() {
+				for _, r := range v.Rows() {
+					if ctx.Err() != nil {
+						return
+					}
+					v.Overdue(r, v.At()) // is remembered: no page waits for it
+				}
+			})
 		} else if v != nil {
 			t.Observe(v)
 		}

@@ -28,8 +28,11 @@ type Tracker struct {
 	dirty map[repoKey]bool
 	head  head
 	saved head
-	swept time.Time     // when findings that are gone for long were dropped
-	epoch atomic.Uint64 // the last one given to a repository
+	// The objects that the last head written names, and when those that none names were deleted.
+	shards     map[int]string
+	sweptStore time.Time
+	swept      time.Time     // when findings that are gone for long were dropped
+	epoch      atomic.Uint64 // the last one given to a repository
 }
 
 // repoKey names a repository.
@@ -70,11 +73,11 @@ func (t *Tracker) First(registry, repository string, f *plimsoll.Finding, at tim
 	if r == nil {
 		return time.Time{}, false
 	}
-	all := r.of(f.Package)
-	i := slices.IndexFunc(all, func(e entry) bool { return e.id == f.ID })
-	if i < 0 {
-		i = slices.IndexFunc(all, func(e entry) bool { return e.related(f) })
+	if i, ok := slices.BinarySearchFunc(r.entries, entry{pkg: f.Package, id: f.ID}, compareEntries); ok {
+		return r.entries[i].firstAt(at)
 	}
+	all := r.of(f.Package)
+	i := slices.IndexFunc(all, func(e entry) bool { return e.related(f) })
 	if i < 0 {
 		return time.Time{}, false
 	}
@@ -97,11 +100,13 @@ func (t *Tracker) Latest() uint64 { return t.epoch.Load() }
 // of are the entries of a package, to be read or changed in place.
 func (r *repo) of(pkg string) []entry {
 	i := r.first(pkg)
-	n := i
-	for n < len(r.entries) && r.entries[n].pkg == pkg {
-		n++
-	}
-	return r.entries[i:n]
+	n, _ := slices.BinarySearchFunc(r.entries[i:], pkg, func(e entry, pkg string) int {
+		if e.pkg == pkg {
+			return -1
+		}
+		return 1
+	})
+	return r.entries[i : i+n]
 }
 
 // first is the place of the first entry of a package.

@@ -169,7 +169,20 @@ func (v *View) holds(b *booked, r *Row, now time.Time) bool {
 	if at < b.from || b.until != 0 && at > b.until || b.terms != v.terms() {
 		return false
 	}
-	return v.clock == nil || v.clock.Latest() <= b.epoch || v.clock.Epoch(r.Reference.Registry, r.Reference.Repository) <= b.epoch
+	if v.clock == nil {
+		return true
+	}
+	latest := v.clock.Latest()
+	if latest <= b.epoch {
+		return true
+	}
+	if v.clock.Epoch(r.Reference.Registry, r.Reference.Repository) > b.epoch {
+		return false
+	}
+	newer := *b // so that the repository is not asked again
+	newer.epoch = latest
+	r.due.CompareAndSwap(b, &newer)
+	return true
 }
 
 // Overdue counts the places of overdue findings of a row, seen from now, and gives the earliest of their deadlines.

@@ -257,6 +257,10 @@ func (w *Walker) judgeBy(ctx context.Context) error {
 	return nil
 }
 
+// Kept reports whether the posture formed last was by the advisories that were in force then; false where these are no longer
+// kept and older ones stand in for them.
+func (w *Walker) Kept() bool { return w.index == nil || w.index.Generation().ID == w.generation }
+
 // faultGeneration names the note that another generation stands in for the one of then.
 const faultGeneration = "generation"
 
