@@ -8,13 +8,13 @@ import (
 
 // comparison answers what a call asks to compare; nil when it has answered already.
 func (s *Server) comparison(w http.ResponseWriter, r *http.Request) (*list.Comparison, list.Question) {
+	v := s.view(w, r)
+	if v == nil {
+		return nil, list.Question{}
+	}
 	q, err := list.ParseQuestion(r.URL.Query(), "cursor", "limit", "format")
 	if err != nil {
 		s.fail(w, r, err)
-		return nil, q
-	}
-	v := s.view(w, r)
-	if v == nil {
 		return nil, q
 	}
 	c, err := list.Compare(v, q)
