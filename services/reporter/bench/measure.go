@@ -294,6 +294,9 @@ func (b *bench) pages(_ context.Context, r *result) error {
 			if err != nil {
 				return err
 			}
+			if verbose {
+				fmt.Fprintf(os.Stderr, "  search %q: %.1f ms\n", text, ms)
+			}
 			r.Search = append(r.Search, ms)
 		}
 	}

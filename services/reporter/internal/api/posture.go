@@ -182,8 +182,6 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	for _, row := range found.Images {
 		out.Images = append(out.Images, list.ImageOf(v, row))
 	}
-	if found.Known != nil {
-		out.Known = found.Known.ID
-	}
+	out.Known = found.Known
 	answer(w, http.StatusOK, out)
 }

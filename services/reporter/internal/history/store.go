@@ -375,11 +375,12 @@ func (t *Tracker) Run(ctx context.Context, cfg posture.Config, engine *posture.E
 			}
 			caught()
 			warm.Go(func() {
+				over := v.Overdues(v.At())
 				for _, r := range v.Rows() {
 					if ctx.Err() != nil {
 						return
 					}
-					v.Overdue(r, v.At()) // is remembered: no page waits for it
+					over(r) // is remembered: no page waits for it
 				}
 			})
 		} else if v != nil {

@@ -284,9 +284,10 @@ func (f Filter) timed(v *posture.View) func(*posture.Row, findings) findings {
 		}
 		return days == 0 || now.Sub(v.First(r, x)) <= time.Duration(days)*24*time.Hour
 	}
+	over := v.Overdues(now)
 	return func(r *posture.Row, all findings) findings {
 		return func(yield func(*plimsoll.Finding, posture.Spot) bool) {
-			if n, _ := v.Overdue(r, now); overdue && n == 0 {
+			if n, _ := over(r); overdue && n == 0 {
 				return
 			}
 			for x, at := range all {

@@ -33,7 +33,8 @@ type ImageList struct {
 func Images(v *posture.View, f Filter) ImageList {
 	l := ImageList{rows: f.Rows(v), sort: f.Get("sort")}
 	if now := f.at(v); l.sort == "" || l.sort == "verdict" {
-		l.over = func(r *posture.Row) int { n, _ := v.Overdue(r, now); return n }
+		over := v.Overdues(now)
+		l.over = func(r *posture.Row) int { n, _ := over(r); return n }
 	}
 	return l
 }

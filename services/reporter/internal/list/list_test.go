@@ -408,11 +408,16 @@ func TestSearch(t *testing.T) {
 		"log4j":               func(f Found) bool { return len(f.Packages) == 1 && f.Packages[0].Package == "log4j-core" },
 		"pkg:generic/openssl": func(f Found) bool { return len(f.Packages) == 1 },
 		"nothing like it": func(f Found) bool {
-			return f.ImageTotal == 0 && len(f.Advisories) == 0 && len(f.Packages) == 0 && f.Known == nil
+			return f.ImageTotal == 0 && len(f.Advisories) == 0 && len(f.Packages) == 0 && f.Known == ""
 		},
 	} {
 		found, err := Search(v, text, "")
 		if err != nil || !want(found) {
+			t.Errorf("%s: %+v %v", text, found, err)
+		}
+	}
+	for _, text := range []string{"cve-2021-44228", "CVE-2021-44228"} { // in a registry that holds nothing it affects
+		if found, err := Search(v, text, "empty"); err != nil || found.Known != "CVE-2021-44228" || len(found.Advisories) > 0 {
 			t.Errorf("%s: %+v %v", text, found, err)
 		}
 	}

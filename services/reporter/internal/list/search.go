@@ -26,7 +26,7 @@ type Found struct {
 	Images     []*posture.Row
 	ImageTotal int
 	Packages   []PackageHit
-	Known      *posture.Advised // an advisory by its exact id, also when it affects nothing
+	Known      string // the flaw that the text names exactly, when it affects nothing
 }
 
 // Search looks for text in advisories' ids, images' references and digests, and packages' names and purls. The scope is
@@ -45,10 +45,10 @@ func Search(v *posture.View, text, registry string) (Found, error) {
 	out.ImageTotal, out.Images = images.Len(), first.Rows
 	out.Advisories = searchAdvisories(v, scope, text)
 	out.Packages = searchPackages(v, scope, text)
-	if a, ok := v.Advisory(strings.ToUpper(text)); ok && len(out.Advisories) == 0 {
-		out.Known = &a
-	} else if a, ok := v.Advisory(text); ok && len(out.Advisories) == 0 {
-		out.Known = &a
+	for _, id := range []string{strings.ToUpper(text), text} {
+		if flaw, ok := v.Recorded(id); ok && len(out.Advisories) == 0 && out.Known == "" {
+			out.Known = flaw
+		}
 	}
 	return out, nil
 }

@@ -25,6 +25,7 @@ type teamLine struct {
 // teams groups the images of a filter by owner, those with most overdue first, and says how many teams there are.
 func teams(v *posture.View, f list.Filter, now time.Time) (out []teamLine, total int) {
 	byOwner := map[string]*teamLine{}
+	over := v.Overdues(now)
 	for _, r := range f.Rows(v) {
 		t := byOwner[r.Owner]
 		if t == nil {
@@ -35,7 +36,7 @@ func teams(v *posture.View, f list.Filter, now time.Time) (out []teamLine, total
 		if r.Verdict.State == plimsoll.VerdictFail {
 			t.Fail.N++
 		}
-		if n, oldest := v.Overdue(r, now); n > 0 {
+		if n, oldest := over(r); n > 0 {
 			t.Overdue.N++
 			if t.deadline.IsZero() || oldest.Before(t.deadline) {
 				t.deadline = oldest

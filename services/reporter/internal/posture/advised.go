@@ -84,6 +84,19 @@ func (v *View) lookup(id string) (Advised, bool) {
 	return out, true
 }
 
+// Recorded is the flaw that an id names in the advisory data, or the id of a record that is about several, whether or not it
+// affects anything here.
+func (v *View) Recorded(id string) (flaw string, ok bool) {
+	if r, ok := v.matcher.Index().Record(id); ok {
+		if flaws := v.matcher.Flaws(r); len(flaws) == 1 {
+			return flaws[0], true
+		}
+		return id, true
+	}
+	flaw = v.matcher.Flaw(id)
+	return flaw, len(v.matcher.Records(flaw)) > 0
+}
+
 // gather fills in the places of some flaws.
 func (v *View) gather(out *Advised, flaws []string, only string) {
 	wanted := map[int32]bool{}

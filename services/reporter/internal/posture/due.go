@@ -163,37 +163,38 @@ func (v *View) terms() terms {
 	return t
 }
 
-// holds reports whether what was remembered still counts.
-func (v *View) holds(b *booked, r *Row, now time.Time) bool {
-	at := now.UnixNano()
-	if at < b.from || b.until != 0 && at > b.until || b.terms != v.terms() {
-		return false
+// Overdue counts the places of overdue findings of a row, seen from now, and gives the earliest of their deadlines.
+func (v *View) Overdue(r *Row, now time.Time) (n int, oldest time.Time) { return v.Overdues(now)(r) }
+
+// Overdues is [View.Overdue] for many rows.
+func (v *View) Overdues(now time.Time) func(*Row) (n int, oldest time.Time) {
+	if v.policy.Deadline == nil {
+		return func(*Row) (int, time.Time) { return 0, time.Time{} }
 	}
-	if v.clock == nil {
-		return true
+	c := remembering{view: v, now: now, at: now.UnixNano(), terms: v.terms()}
+	if v.clock != nil {
+		c.latest = v.clock.Latest()
 	}
-	latest := v.clock.Latest()
-	if latest <= b.epoch {
-		return true
-	}
-	if v.clock.Epoch(r.Reference.Registry, r.Reference.Repository) > b.epoch {
-		return false
-	}
-	newer := *b // so that the repository is not asked again
-	newer.epoch = latest
-	r.due.CompareAndSwap(b, &newer)
-	return true
+	return c.overdue
 }
 
-// Overdue counts the places of overdue findings of a row, seen from now, and gives the earliest of their deadlines.
-func (v *View) Overdue(r *Row, now time.Time) (n int, oldest time.Time) {
-	if v.policy.Deadline == nil || r.image == nil || r.Findings == 0 {
+// remembering counts what is overdue at one moment, from what is remembered where that still counts.
+type remembering struct {
+	view   *View
+	now    time.Time
+	at     int64
+	terms  terms
+	latest uint64 // of the clock
+}
+
+func (c remembering) overdue(r *Row) (n int, oldest time.Time) {
+	if r.image == nil || r.Findings == 0 {
 		return 0, time.Time{}
 	}
 	b := r.due.Load()
-	if b == nil || !v.holds(b, r, now) {
+	if b == nil || !c.holds(b, r) {
 		var known bool
-		if b, known = v.overdue(r, now); known {
+		if b, known = c.count(r); known {
 			r.due.Store(b)
 		}
 	}
@@ -203,12 +204,26 @@ func (v *View) Overdue(r *Row, now time.Time) (n int, oldest time.Time) {
 	return b.overdue, oldest
 }
 
-// overdue counts; known is false while the clock does not know all findings yet, which it soon will.
-func (v *View) overdue(r *Row, now time.Time) (b *booked, known bool) {
-	b, known = &booked{from: now.UnixNano(), terms: v.terms()}, true
-	if v.clock != nil {
-		b.epoch = v.clock.Latest()
+func (c remembering) holds(b *booked, r *Row) bool {
+	if c.at < b.from || b.until != 0 && c.at > b.until || b.terms != c.terms {
+		return false
 	}
+	if c.latest <= b.epoch {
+		return true
+	}
+	if c.view.clock.Epoch(r.Reference.Registry, r.Reference.Repository) > b.epoch {
+		return false
+	}
+	newer := *b // so that the repository is not asked again
+	newer.epoch = c.latest
+	r.due.CompareAndSwap(b, &newer)
+	return true
+}
+
+// count counts; known is false while the clock does not know all findings yet, which it soon will.
+func (c remembering) count(r *Row) (b *booked, known bool) {
+	v := c.view
+	b, known = &booked{from: c.at, terms: c.terms, epoch: c.latest}, true
 	earliest := func(to *int64, at time.Time) {
 		if n := at.UnixNano(); *to == 0 || n < *to {
 			*to = n
@@ -220,7 +235,7 @@ func (v *View) overdue(r *Row, now time.Time) (b *booked, known bool) {
 		}
 		first, seen := v.first(r, f)
 		known = known && (seen || v.clock == nil)
-		if d, _ := v.DueSince(first, f, now); d.Overdue {
+		if d, _ := v.DueSince(first, f, c.now); d.Overdue {
 			b.overdue++
 			earliest(&b.oldest, d.At)
 		} else {
