@@ -2,7 +2,9 @@ package posture
 
 import (
 	"encoding/binary"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -122,18 +124,42 @@ func (v *View) flat() *flat {
 		for place, n := range order {
 			x := v.stacks.at(n)
 			f.at[n], f.below[place], f.layer[place] = int32(place), f.at[x.below], x.segment.layer
-			if x.segment.list != nil {
-				for p := range x.segment.spots(v.found.hits.at(x.segment.list.number)) {
-					for i := range v.found.by.at(p.pkg).findings {
-						f.hits = append(f.hits, hit{int32(numbers[p.pkg] + i), p.path})
-					}
+		}
+		// Most of the time is waiting for memory, all over which findings stand: each processor waits for its part.
+		parts := make([][]hit, min(runtime.GOMAXPROCS(0), len(order)))
+		from := func(part int) int { return part * len(order) / len(parts) }
+		var all sync.WaitGroup
+		for part := range parts {
+			all.Go(func() {
+				for place := from(part); place < from(part+1); place++ {
+					parts[part] = v.hitsOf(parts[part], v.stacks.at(order[place]).segment, numbers)
+					f.first[place+1] = int32(len(parts[part]))
 				}
+			})
+		}
+		all.Wait()
+		for part, hits := range parts {
+			for place := from(part); place < from(part+1); place++ {
+				f.first[place+1] += int32(len(f.hits))
 			}
-			f.first[place+1] = int32(len(f.hits))
+			f.hits = append(f.hits, hits...)
 		}
 		v.flattened = f
 	})
 	return v.flattened
+}
+
+// hitsOf appends the findings in a segment.
+func (v *View) hitsOf(hits []hit, x segment, numbers []int) []hit {
+	if x.list == nil {
+		return hits
+	}
+	for p := range x.spots(v.found.hits.at(x.list.number)) {
+		for i := range v.found.by.at(p.pkg).findings {
+			hits = append(hits, hit{int32(numbers[p.pkg] + i), p.path})
+		}
+	}
+	return hits
 }
 
 // of are the findings of the segment at a place.
