@@ -186,6 +186,37 @@ func TestLostShard(t *testing.T) {
 	}
 }
 
+// TestGenerationGone: what stood by advisories that are no longer kept is not closed by older ones that stand in for them.
+func TestGenerationGone(t *testing.T) {
+	t.Parallel()
+	w := &tale{World: start(t), t: t}
+	old := flaw("CVE-2021-44228", "Maven", "log4j-core", "2.15.0")
+	w.records(old)
+	w.put("1", w.holds(vulnerable))
+	w.At = w.At.Add(time.Hour)
+	w.records(old, ranged("CVE-2026-0001", "0", "2.15.0"))
+	w.Advance()
+	w.save()
+	want, gone := story(w.World), w.Engine.View().Generation().ID
+	w.put("2", w.holds(sound)) // by the same advisories
+	w.At = w.At.Add(time.Hour)
+	w.records(old, ranged("CVE-2026-0001", "0", "2.15.0"), ranged("CVE-2026-0002", "0", "2.1"))
+	w.Advance()
+	if err := w.Store.Delete(t.Context(), blob.PrefixGenerations+gone); err != nil {
+		t.Fatal(err)
+	}
+	w.Findings = history.NewTracker()
+	if _, err := w.Findings.Load(t.Context(), w.Store); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Findings.CatchUp(t.Context(), w.Config(), w.Engine.View()); err == nil || !strings.Contains(err.Error(), "no longer kept") {
+		t.Errorf("that advisories of then are gone is not told: %v", err)
+	}
+	if got := story(w.World); got != want || !strings.Contains(got, "CVE-2026-0001") {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // wild is what [happenings] leave out: images read in part, tags that go back, several images of a platform, failures that
 // forget what was good, and names that come and go.
 type wild struct {

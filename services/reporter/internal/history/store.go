@@ -26,9 +26,10 @@ const (
 	version = 2
 	// saveEvery is how often what changed is written. What a crash loses is found again in the change log.
 	saveEvery = time.Minute
-	// keepReplaced is how long an object stays that another one took the place of: a reporter beside this one may have written
-	// the head that names it.
+	// keepReplaced is how long an object stays that another one took the place of: a reporter beside this one may name it. What
+	// a reporter names it writes again within refreshEvery, so that nothing that is named is ever so old.
 	keepReplaced = 24 * time.Hour
+	refreshEvery = 8 * time.Hour
 	// saveTimeout bounds the writing when the reporter ends.
 	saveTimeout = 10 * time.Second
 )
@@ -222,6 +223,12 @@ func (t *Tracker) Save(ctx context.Context, store *blob.Store) error {
 	for k := range dirty {
 		changed[shardOf(k)] = nil
 	}
+	refreshed := time.Since(t.refreshed) >= refreshEvery
+	if refreshed {
+		for k := range t.repos {
+			changed[shardOf(k)] = nil
+		}
+	}
 	for k := range t.repos {
 		n := shardOf(k)
 		if _, ok := changed[n]; ok {
@@ -249,13 +256,16 @@ func (t *Tracker) Save(ctx context.Context, store *blob.Store) error {
 		maps.Copy(t.dirty, dirty)
 	} else {
 		t.saved, t.shards = h, keys
+		if refreshed {
+			t.refreshed = time.Now()
+		}
 	}
 	t.mu.Unlock()
-	if err == nil {
-		err = t.sweep(ctx, store, keys)
-	}
 	if err != nil {
 		return fmt.Errorf("history of findings: %w", err)
+	}
+	if err := t.sweep(ctx, store, keys); err != nil {
+		return fmt.Errorf("history of findings: it is written; delete what was replaced: %w", err)
 	}
 	return nil
 }
@@ -265,11 +275,10 @@ const keyDigits = 16
 
 // sweep deletes, once in a while, what no head names any more.
 func (t *Tracker) sweep(ctx context.Context, store *blob.Store, keys map[int]string) error {
-	if now := time.Now(); now.Sub(t.sweptStore) < keepReplaced {
+	if time.Since(t.sweptStore) < keepReplaced {
 		return nil
-	} else {
-		t.sweptStore = now
 	}
+	t.sweptStore = time.Now()
 	named := map[string]bool{headKey: true}
 	for _, key := range keys {
 		named[key] = true

@@ -28,11 +28,12 @@ type Tracker struct {
 	dirty map[repoKey]bool
 	head  head
 	saved head
-	// The objects that the last head written names, and when those that none names were deleted.
-	shards     map[int]string
-	sweptStore time.Time
-	swept      time.Time     // when findings that are gone for long were dropped
-	epoch      atomic.Uint64 // the last one given to a repository
+	// The objects that the last head written names, when all of them were written again, and when those that none names were
+	// deleted.
+	shards                map[int]string
+	refreshed, sweptStore time.Time
+	swept                 time.Time     // when findings that are gone for long were dropped
+	epoch                 atomic.Uint64 // the last one given to a repository
 }
 
 // repoKey names a repository.

@@ -51,9 +51,20 @@ func daysOver(deadline, now time.Time) int {
 	return int(now.Sub(deadline) / (24 * time.Hour))
 }
 
+// notCaughtUp is why it is not known what is overdue or new.
+const notCaughtUp = "the history of findings is being read"
+
+func (s *Server) catchingUp() bool { return s.CatchingUp != nil && s.CatchingUp() }
+
 // dueTiles are the overview's: what is overdue, and what is new this week.
 func (s *Server) dueTiles(v *posture.View, active list.Filter) (late, week tile) {
 	overdue, fresh := overdueOf(active, s.Now()), freshOf(active, s.Now())
+	if s.catchingUp() {
+		untold := func(title string) tile {
+			return tile{Title: title, number: number{Unsure: notCaughtUp}, Note: "not known yet"}
+		}
+		return untold("Overdue"), untold("New this week")
+	}
 	rows := overdue.Rows(v)
 	count, news := list.Count(v, overdue), list.Count(v, fresh)
 	late = tile{Title: "Overdue", number: number{N: len(rows), URL: link("/images", overdue.Query())}, Class: tone(len(rows), "fail"), Note: "no finding is beyond its deadline"}

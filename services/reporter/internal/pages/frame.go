@@ -67,7 +67,7 @@ func (s *Server) frame(r *http.Request, section, title string) frame {
 		return f
 	}
 	f.Ready, f.Policy, f.Faults = true, v.Policy(), v.Faults()
-	f.CatchingUp = s.CatchingUp != nil && s.CatchingUp()
+	f.CatchingUp = s.catchingUp()
 	f.Honest = honestLine(v, f.Registry)
 	f.Honest.Whole = f.Honest.Whole && len(f.Faults) == 0
 	g := v.Generation()

@@ -377,6 +377,9 @@ func TestCatchingUp(t *testing.T) {
 		if text := b.page("/"); strings.Contains(text, "what is overdue or new is not known yet") != catching {
 			t.Errorf("catching up %t: the overview says otherwise", catching)
 		}
+		if text := b.page("/"); catching == strings.Contains(text, "no finding is beyond its deadline") {
+			t.Errorf("catching up %t: the overview's tile says otherwise", catching)
+		}
 	}
 }
 

@@ -142,7 +142,7 @@ func (s *Server) sparks(v *posture.View, registry string, urgent, overdue, fresh
 		return
 	}
 	late, week := toldOverdue(v, overdue.N), &fresh.N
-	if s.CatchingUp != nil && s.CatchingUp() {
+	if s.catchingUp() {
 		late, week = nil, nil
 	}
 	urgent.Spark = sparkOf(days, func(n history.Numbers) *int { return n.Urgent }, now, toldUrgent(v, urgent.N))
