@@ -100,9 +100,13 @@ func (s *Server) imageOf(v *posture.View, r *posture.Row, f list.Filter) imageLi
 		}
 		return split{findings(n-brought[s], one.With("link", list.LinkOwn)), findings(brought[s], one.With("link", list.LinkBase)), true}
 	}
-	overdue, oldest := v.Overdue(r, s.Now())
+	n, oldest := v.Overdue(r, s.Now())
+	overdue := findings(n, own.With("overdue", "yes"))
+	if s.catchingUp() {
+		overdue.Unsure = notCaughtUp
+	}
 	return imageLine{
-		Overdue: findings(overdue, own.With("overdue", "yes")), Over: daysOver(oldest, s.Now()),
+		Overdue: overdue, Over: daysOver(oldest, s.Now()),
 		Row: r, Critical: parts(plimsoll.SeverityCritical, c), High: parts(plimsoll.SeverityHigh, h), Base: baseOf(v, r, f), NoBase: noBase(r),
 		FixableLink:   findings(r.Fixable, own.With("fixable", "yes")),
 		ExploitedLink: exploited(v, r, own.With("exploited", "yes")),

@@ -88,6 +88,11 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
 	p.Nights = sweepNights(v, p.Registry, overviewNights)
 	var all int
 	p.Teams, all = teams(v, active, s.Now())
+	for i := range p.Teams {
+		if s.catchingUp() {
+			p.Teams[i].Overdue.Unsure = notCaughtUp
+		}
+	}
 	p.MoreTeams = all - len(p.Teams)
 	p.Water = s.lately(r, p.Registry)
 	s.show(w, r, http.StatusOK, "overview", p)

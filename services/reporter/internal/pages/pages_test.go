@@ -380,6 +380,9 @@ func TestCatchingUp(t *testing.T) {
 		if text := b.page("/"); catching == strings.Contains(text, "no finding is beyond its deadline") {
 			t.Errorf("catching up %t: the overview's tile says otherwise", catching)
 		}
+		if text := b.page("/images"); strings.Contains(text, notCaughtUp) != catching {
+			t.Errorf("catching up %t: the list of images says otherwise", catching)
+		}
 	}
 }
 
