@@ -1,15 +1,27 @@
 package plimsoll
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Registry is one configured registry. Its ID stands in object keys, subjects and paths: a lower-case name that never
 // changes while the registry is known.
 type Registry struct {
 	ID           string   `yaml:"id" json:"id"`
 	URL          string   `yaml:"url" json:"url"`                             // https://host[:port] or http://host[:port]
-	Repositories []string `yaml:"repositories" json:"repositories,omitempty"` // given list; empty: _catalog is asked
+	Repositories []string `yaml:"repositories" json:"repositories,omitempty"` // given list; empty: the registry is asked
 	Include      []string `yaml:"include" json:"include,omitempty"`           // patterns on repository[:tag]; empty: all
 	Exclude      []string `yaml:"exclude" json:"exclude,omitempty"`           // patterns; win over include
+	// How the repositories are found: by the API that a registry of this kind has, in these parts of it.
+	Kind       RegistryKind `yaml:"kind" json:"kind,omitempty"`
+	Namespaces []string     `yaml:"namespaces" json:"namespaces,omitempty"` // Docker Hub namespaces, GitLab groups or projects, Harbor projects, Google project/repository
+	APIURL     string       `yaml:"api_url" json:"api_url,omitempty"`       // of the vendor's API; empty: the vendor's usual place
+	// What of it is read. NewestTags and MovedWithin leave out tags, Labels and Platforms leave out images; 0 and empty: none.
+	NewestTags  int           `yaml:"newest_tags" json:"newest_tags,omitempty"`   // of each repository
+	MovedWithin time.Duration `yaml:"moved_within" json:"moved_within,omitempty"` // tags that were pushed within it
+	Labels      []string      `yaml:"labels" json:"labels,omitempty"`             // name, name=value, !name or name!=value; all must hold
+	Platforms   []string      `yaml:"platforms" json:"platforms,omitempty"`       // os/architecture[/variant]
 	// Credentials: user name and a file with the password, or a file in Docker's config.json form; none: the usual keychains.
 	Username      string   `yaml:"username" json:"username,omitempty"`
 	PasswordFile  string   `yaml:"password_file" json:"password_file,omitempty"`
@@ -29,6 +41,23 @@ type Registry struct {
 	// Concurrency is how many requests at once discovery makes (default 8); RequestsPerSecond bounds their rate (0: no bound).
 	Concurrency       int     `yaml:"concurrency" json:"concurrency,omitempty"`
 	RequestsPerSecond float64 `yaml:"requests_per_second" json:"requests_per_second,omitempty"`
+}
+
+// RegistryKind is the vendor whose API finds what a registry holds.
+type RegistryKind string
+
+// The kinds of registries.
+const (
+	KindDistribution RegistryKind = "distribution" // the specification's _catalog; the default
+	KindDockerHub    RegistryKind = "docker-hub"
+	KindGoogle       RegistryKind = "google" // Artifact Registry
+	KindHarbor       RegistryKind = "harbor"
+	KindGitLab       RegistryKind = "gitlab"
+)
+
+// TellsPushed says whether registries of this kind tell when a tag was pushed.
+func (k RegistryKind) TellsPushed() bool {
+	return k == KindDockerHub || k == KindGoogle || k == KindHarbor
 }
 
 // Schedule says when a sweep starts: five cron fields in a time zone. "off" switches it off.

@@ -29,6 +29,8 @@ type Sweep struct {
 	Causes       []Cause    `json:"causes,omitempty"` // most images first
 	Error        string     `json:"error,omitempty"`  // why the listing is not complete
 	Repositories int        `json:"repositories"`
+	// Credentials are those that the registry was read with, as they stood at the end: empty while the sweep runs.
+	Credentials []Credential `json:"credentials,omitempty"`
 }
 
 // SweepCount counts tags (references). Listed = Unchanged + Enqueued while it runs; at the end the states of coverage.
@@ -45,6 +47,23 @@ type SweepCount struct {
 	Gone          int   `json:"gone"`
 	Throttled     int   `json:"throttled"` // 429 answers
 	LayerBytes    int64 `json:"layer_bytes"`
+	// LeftOut is what the registry's scope leaves out. It is not listed, not covered and not failed.
+	LeftOut LeftOut `json:"left_out,omitzero"`
+}
+
+// LeftOut counts what the scope of a registry leaves out, by the setting that does it.
+type LeftOut struct {
+	Repositories int `json:"repositories,omitempty"` // whole ones, by include and exclude
+	Patterns     int `json:"patterns,omitempty"`     // tags of the others, by include and exclude
+	Newest       int `json:"newest_tags,omitempty"`  // tags
+	Moved        int `json:"moved_within,omitempty"` // tags
+	Labels       int `json:"labels,omitempty"`       // images
+	Platforms    int `json:"platforms,omitempty"`    // images
+}
+
+// Plus adds two counts.
+func (l LeftOut) Plus(m LeftOut) LeftOut {
+	return LeftOut{l.Repositories + m.Repositories, l.Patterns + m.Patterns, l.Newest + m.Newest, l.Moved + m.Moved, l.Labels + m.Labels, l.Platforms + m.Platforms}
 }
 
 // Cause groups gaps in coverage by their reason.

@@ -18,6 +18,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/admin"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/scheduler/internal/discover"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/hooks"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/host"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/queue"
@@ -158,7 +159,13 @@ func openRegistries(all []plimsoll.Registry, log *slog.Logger) (map[string]sweep
 			continue
 		}
 		clients = append(clients, c)
-		open[r.ID] = sweep.Registry{Conf: r, Client: c}
+		source, err := discover.New(c)
+		if err != nil {
+			log.Error("registry cannot be listed", "registry", r.ID, "error", err)
+			open[r.ID] = sweep.Registry{Conf: r, Err: err}
+			continue
+		}
+		open[r.ID] = sweep.Registry{Conf: r, Client: source}
 	}
 	return open, func() {
 		for _, c := range clients {

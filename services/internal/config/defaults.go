@@ -52,6 +52,7 @@ func (f File) withDefaults() File {
 }
 
 func registryDefaults(r plimsoll.Registry) plimsoll.Registry {
+	def(&r.Kind, plimsoll.KindDistribution)
 	def(&r.Sweep.Cron, defaultSweep)
 	def(&r.Sweep.TimeZone, defaultZone)
 	def(&r.Concurrency, defaultConcurrency)

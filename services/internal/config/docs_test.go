@@ -68,6 +68,7 @@ func TestDefaultsAreTrue(t *testing.T) {
 	})
 	r := registryDefaults(plimsoll.Registry{})
 	got["registries[].sweep.cron"], got["registries[].sweep.time_zone"] = r.Sweep.Cron, r.Sweep.TimeZone
+	got["registries[].kind"], got["registries[].newest_tags"], got["registries[].moved_within"] = string(r.Kind), fmt.Sprint(r.NewestTags), "0"
 	got["registries[].concurrency"], got["registries[].requests_per_second"] = fmt.Sprint(r.Concurrency), fmt.Sprint(r.RequestsPerSecond)
 	derived := map[string]string{ // told in words
 		"worker.slots":          fmt.Sprint(runtime.GOMAXPROCS(0) + 1),
@@ -89,7 +90,7 @@ func TestExamplesAreValid(t *testing.T) {
 	t.Parallel()
 	tree := map[string]any{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_.\\[\\]]+)` \\| .*? \\| `(.+?)` \\| ").FindAllStringSubmatch(readDocument(t), -1) {
-		if m[1] == "registries[].docker_config" { // excludes username
+		if m[1] == "registries[].docker_config" || m[1] == "registries[].repositories" { // exclude username and namespaces
 			continue
 		}
 		var value any

@@ -57,11 +57,11 @@ reporter:
 		NATS:     NATS{URL: "nats://a:4222,tls://b:4222", Password: "secret"},
 		Temporal: Temporal{Address: "temporal:7233", Namespace: "default"},
 		Registries: []plimsoll.Registry{{
-			ID: "harbor", URL: "https://registry.corp.example", Repositories: []string{"team/app"}, Include: []string{"team/**"}, Exclude: []string{"**:*-dev"},
+			ID: "harbor", URL: "https://registry.corp.example", Kind: "distribution", Repositories: []string{"team/app"}, Include: []string{"team/**"}, Exclude: []string{"**:*-dev"},
 			Username: "robot$plimsoll", PasswordFile: "/etc/plimsoll/pw", AllowNetworks: []string{"10.0.0.0/8"},
 			Sweep: plimsoll.Schedule{Cron: "off", TimeZone: "UTC"}, Concurrency: 8, RequestsPerSecond: 0.5,
 		}, {
-			ID: "second", URL: "http://10.0.0.1:5000", Sweep: plimsoll.Schedule{Cron: "0 1 * * *", TimeZone: "UTC"}, Concurrency: 8,
+			ID: "second", URL: "http://10.0.0.1:5000", Kind: "distribution", Sweep: plimsoll.Schedule{Cron: "0 1 * * *", TimeZone: "UTC"}, Concurrency: 8,
 		}},
 		Scheduler: Scheduler{Listen: "127.0.0.1:8081", Workers: []string{"a:1", "b:2"}, PushSlots: 8, SweepSlots: 12},
 		Worker:    Worker{Listen: "127.0.0.1:9090", Admin: "127.0.0.1:9091", Slots: 3},

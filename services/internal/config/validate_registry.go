@@ -53,6 +53,7 @@ func (c *checker) registry(at string, r plimsoll.Registry) {
 	}
 	c.patterns(at+".include", r.Include)
 	c.patterns(at+".exclude", r.Exclude)
+	c.discovery(at, r)
 	c.pair(at+".username", r.Username, at+".password_file", r.PasswordFile)
 	if r.DockerConfig != "" && r.Username != "" {
 		c.faultf(at+".docker_config", "given together with username; write one of them")

@@ -185,7 +185,7 @@ func (k *checker) auth(ctx context.Context) Step {
 		return Step{Detail: fmt.Sprintf("%s: HTTP 401 asks for %q, which is neither Basic nor Bearer", at, clean(k.ping.Header.Get("WWW-Authenticate"))),
 			Fix: "use a registry account that works with docker login"}
 	}
-	resp, err := k.c.send(ctx, call{what: "auth", method: http.MethodGet, path: "/v2/", scope: k.scope()})
+	resp, err := k.c.send(ctx, call{what: "auth", method: http.MethodGet, path: "/v2/", scope: k.c.ownScope()})
 	if err != nil {
 		return failed(err)
 	}
@@ -194,13 +194,6 @@ func (k *checker) auth(ctx context.Context) Step {
 	}
 	drain(resp.Body)
 	return Step{OK: true, Detail: k.describeAuth(ctx, asked)}
-}
-
-func (k *checker) scope() string {
-	if len(k.c.conf.Repositories) > 0 {
-		return pullScope(k.c.conf.Repositories[0])
-	}
-	return catalogScope
 }
 
 func (k *checker) describeAuth(ctx context.Context, asked challenge) string {

@@ -40,6 +40,7 @@ type Client struct {
 	pause     pause
 	throttled atomic.Int64
 	chains    chains
+	notAfter  atomic.Int64 // end of the certificate that the registry showed last, seconds since 1970; 0: none yet
 }
 
 // Descriptor is what a reference points at.
@@ -100,6 +101,20 @@ func (c *Client) Registry() plimsoll.Registry { return c.conf }
 // Throttled is how many answers since New were 429.
 func (c *Client) Throttled() int64 { return c.throttled.Load() }
 
+// Ping asks whether the registry takes the credentials, by GET /v2/: ErrDenied when it does not.
+func (c *Client) Ping(ctx context.Context) error {
+	_, err := c.fetch(ctx, call{what: "ping", method: http.MethodGet, path: "/v2/", scope: c.ownScope(), gated: true}, c.lim.fault)
+	return err
+}
+
+// ownScope is of a token that any account of this registry can have: of what the configuration wants read.
+func (c *Client) ownScope() string {
+	if len(c.conf.Repositories) > 0 {
+		return pullScope(c.conf.Repositories[0])
+	}
+	return catalogScope
+}
+
 // Close drops the unused connections. Requests under way go on.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -125,8 +140,17 @@ var hubHosts = map[string]string{"docker.io": hubAPI, "index.docker.io": hubAPI,
 
 const hubAPI = "registry-1.docker.io"
 
-// parseBase reads https://host[:port] or http://host[:port].
+// parseBase reads a registry's url.
 func parseBase(s string) (url.URL, error) {
+	u, err := parseAddress(s)
+	if api, ok := hubHosts[u.Host]; ok {
+		u.Host = api
+	}
+	return u, err
+}
+
+// parseAddress reads https://host[:port] or http://host[:port].
+func parseAddress(s string) (url.URL, error) {
 	fault := func(why string) (url.URL, error) {
 		return url.URL{}, fmt.Errorf("%w url %.200q: %s; write https://host[:port]", plimsoll.ErrInvalid, redactText(s), why)
 	}
@@ -143,11 +167,7 @@ func parseBase(s string) (url.URL, error) {
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return fault("only scheme and host are meant; repository names stand under repositories")
 	}
-	host := strings.ToLower(u.Host)
-	if api, ok := hubHosts[host]; ok {
-		host = api
-	}
-	return url.URL{Scheme: u.Scheme, Host: host}, nil
+	return url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}, nil
 }
 
 // origin is scheme, host and port with the scheme's default port filled in: what two URLs must share for credentials to go to

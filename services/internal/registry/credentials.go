@@ -130,3 +130,21 @@ func readSmall(path string) ([]byte, error) {
 	}
 	return b, nil
 }
+
+// userOf is the user name and password of credentials that hold them, in whichever of the two forms.
+func userOf(a authn.AuthConfig) (user, password string) {
+	if a.Username == "" && a.Password == "" && a.Auth != "" {
+		if b, err := base64.StdEncoding.DecodeString(a.Auth); err == nil {
+			user, password, _ = strings.Cut(string(b), ":")
+			return user, password
+		}
+	}
+	return a.Username, a.Password
+}
+
+// Account is the user name that this registry is read as; empty without one.
+func (c *Client) Account(ctx context.Context) (string, error) {
+	found, err := c.credentials(ctx)
+	user, _ := userOf(found)
+	return user, err
+}

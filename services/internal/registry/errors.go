@@ -147,6 +147,9 @@ func (c *Client) said(resp *http.Response) (said, fix string) {
 	if json.Unmarshal(b, &reply) == nil && len(reply.Errors) > 0 {
 		return clean(reply.Errors[0].Code + ": " + reply.Errors[0].Message), ""
 	}
+	if said := vendorSaid(b); said != "" {
+		return said, ""
+	}
 	if c.base.Scheme == "http" && resp.StatusCode == http.StatusBadRequest && strings.Contains(string(b), "HTTPS") {
 		return "it speaks HTTPS", fixScheme("https")
 	}
@@ -154,6 +157,21 @@ func (c *Client) said(resp *http.Response) (said, fix string) {
 		return "an HTML page", fixNoRegistry
 	}
 	return "", ""
+}
+
+// vendorSaid finds the word on a failure in a vendor's own form: GitLab and Docker Hub write one text in one of these fields.
+func vendorSaid(b []byte) string {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(b, &fields) != nil {
+		return ""
+	}
+	for _, name := range []string{"message", "error_description", "error", "detail"} {
+		var text string
+		if json.Unmarshal(fields[name], &text) == nil && text != "" {
+			return clean(text)
+		}
+	}
+	return ""
 }
 
 // cleanLength is how much of a foreign text goes into an error.

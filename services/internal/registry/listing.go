@@ -30,7 +30,11 @@ func (c *Client) Tags(ctx context.Context, repository, after string, n int) (tag
 	if err := plimsoll.CheckRepository(repository); err != nil {
 		return nil, "", err
 	}
-	return c.page(ctx, listing{what: "tags of " + repository, path: "/v2/" + repository + "/tags/list", scope: pullScope(repository), field: "tags"}, after, n)
+	return c.page(ctx, tagListing(repository), after, n)
+}
+
+func tagListing(repository string) listing {
+	return listing{what: "tags of " + repository, path: "/v2/" + repository + "/tags/list", scope: pullScope(repository), field: "tags"}
 }
 
 // listing is one of the two: where it is and which field of its reply holds the names.
@@ -40,25 +44,55 @@ func (c *Client) page(ctx context.Context, l listing, after string, n int) ([]st
 	if n <= 0 || n > PageSize {
 		n = PageSize
 	}
-	if err := c.chains.visit(l.path, after, c.lim.pages); err != nil {
-		return nil, "", fmt.Errorf("%s: %s%s: %w", l.what, c.base.String(), l.path, err)
-	}
-	d, err := c.fetch(ctx, call{what: l.what, method: http.MethodGet, path: l.path, query: pageQuery(after, n), scope: l.scope, gated: true}, c.lim.listing)
+	d, err := c.pageDocument(ctx, l, after, n)
 	if err != nil {
-		return nil, "", l.explain(err)
+		return nil, "", err
 	}
 	names, err := decodeListing(d.body, l.field)
 	if err != nil {
 		return nil, "", &fault{what: l.what, at: where(d.url), cause: err, fix: htmlHint(d)}
 	}
-	next, err := c.nextPage(d, names, n)
+	next, err := c.onward(l, d, names, n)
+	return names, next, err
+}
+
+// TagsDocument is [Client.Tags] for vendors that tell more than names in its reply: one page as it came. Only a Link header leads
+// to another page.
+func (c *Client) TagsDocument(ctx context.Context, repository, after string, n int) (body []byte, next string, err error) {
+	if err := plimsoll.CheckRepository(repository); err != nil {
+		return nil, "", err
+	}
+	l := tagListing(repository)
+	d, err := c.pageDocument(ctx, l, after, n)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %s: %w", l.what, where(d.url), err)
+		return nil, "", err
 	}
-	if err := c.chains.follow(l.path, next); err != nil {
-		return nil, "", fmt.Errorf("%s: %s: %w", l.what, where(d.url), err)
+	next, err = c.onward(l, d, nil, n)
+	return d.body, next, err
+}
+
+// pageDocument asks for one page.
+func (c *Client) pageDocument(ctx context.Context, l listing, after string, n int) (document, error) {
+	if err := c.chains.visit(l.path, after, c.lim.pages); err != nil {
+		return document{}, fmt.Errorf("%s: %s%s: %w", l.what, c.base.String(), l.path, err)
 	}
-	return names, next, nil
+	d, err := c.fetch(ctx, call{what: l.what, method: http.MethodGet, path: l.path, query: pageQuery(after, n), scope: l.scope, gated: true}, c.lim.listing)
+	if err != nil {
+		return document{}, l.explain(err)
+	}
+	return d, nil
+}
+
+// onward is where the page after this one starts.
+func (c *Client) onward(l listing, d document, names []string, n int) (string, error) {
+	next, err := c.nextPage(d, names, n)
+	if err == nil {
+		err = c.chains.follow(l.path, next)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %s: %w", l.what, where(d.url), err)
+	}
+	return next, nil
 }
 
 // explain turns "not found" of a catalog, which only says that a registry offers none, into what can be done about it. Of a

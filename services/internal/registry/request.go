@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,19 @@ type call struct {
 	scope  string // of the token
 	header http.Header
 	gated  bool // counts towards concurrency and requests a second
+	api    *API // whose request it is, with an escaped path; nil: the registry's own
+	body   []byte
 }
 
 func (c *Client) url(k call) *url.URL {
 	u := c.base
 	u.Path, u.RawQuery = k.path, k.query
+	if k.api != nil {
+		u.Scheme, u.Host, u.RawPath = k.api.base.Scheme, k.api.base.Host, k.path
+		if plain, err := url.PathUnescape(k.path); err == nil {
+			u.Path = plain
+		}
+	}
 	return &u
 }
 
@@ -92,6 +101,9 @@ func (c *Client) between(ctx context.Context, failures int) error {
 
 // try makes the request once; a 401 makes it get new authorization and ask a second time.
 func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
+	if k.api != nil {
+		return k.api.try(ctx, k)
+	}
 	authorization, err := c.auth.authorization(ctx, k.scope)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.what, err)
@@ -130,10 +142,14 @@ func (c *Client) ask(ctx context.Context, k call, authorization string) (*http.R
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
+	if k.body != nil {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(k.body)), int64(len(k.body))
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, wireFault(ctx, k.what, u, err)
 	}
+	c.noteCertificate(resp)
 	return resp, nil
 }
 

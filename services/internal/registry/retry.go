@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -86,14 +87,21 @@ func backoff(first, most time.Duration, try int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
+// timestamps is where a number of seconds is no span but a moment since 1970, as Docker Hub's API writes it in X-Retry-After and
+// at times in Retry-After: nobody asks to wait for thirty years.
+const timestamps = 1_000_000_000
+
 // retryAfter reads the header's two forms, seconds and HTTP-date (RFC 9110, section 10.2.3). A date is measured against the
 // answer's own Date where there is one, so that clocks need not agree. ok is false when the header is absent or wrong.
 func retryAfter(h http.Header, now time.Time, most time.Duration) (wait time.Duration, ok bool) {
-	text := strings.TrimSpace(h.Get("Retry-After"))
+	text := strings.TrimSpace(cmp.Or(h.Get("Retry-After"), h.Get("X-Retry-After")))
 	if text == "" {
 		return 0, false
 	}
 	if s, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if s >= timestamps {
+			s = max(0, s-now.Unix())
+		}
 		if s < 0 {
 			return 0, false
 		}

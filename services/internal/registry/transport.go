@@ -133,14 +133,19 @@ var (
 	errUserInfo  = errors.New("credentials inside a URL")
 )
 
+// secretHeaders are those that carry credentials: of registries, and of vendors' APIs.
+var secretHeaders = []string{"Authorization", "Private-Token"}
+
 // checkRedirect is the client's policy: bounded, no downgrade, and no credentials to any other origin. net/http alone would
 // keep them for other ports and for subdomains.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if err := checkHop(req, via); err != nil {
 		return err
 	}
-	if origin(req.URL) != origin(&c.base) {
-		req.Header.Del("Authorization")
+	if origin(req.URL) != origin(via[0].URL) {
+		for _, name := range secretHeaders {
+			req.Header.Del(name)
+		}
 	}
 	return nil
 }

@@ -35,7 +35,8 @@ func (p *pass) compare(ctx context.Context, l listing) (difference, error) {
 	if err != nil {
 		return d, fmt.Errorf("read refs of %s: %w", l.repository, err)
 	}
-	return differ(l, refs, rules{recipe: p.in.Recipe, sweep: p.began, now: p.Now(), wants: p.registry.wants}), nil
+	wants := func(repository, tag string) bool { return p.registry.wants(repository, tag) && !l.scope.out[tag] }
+	return differ(l, refs, rules{recipe: p.in.Recipe, sweep: p.began, now: p.Now(), wants: wants}), nil
 }
 
 // rules are what a comparison is made under.
@@ -54,6 +55,7 @@ func differ(l listing, refs []plimsoll.Ref, r rules) difference {
 	for _, ref := range refs {
 		known[ref.Tag] = ref
 	}
+	d.counts.LeftOut = l.scope.counts
 	for _, a := range l.tags {
 		old, ok := known[a.tag]
 		delete(known, a.tag)

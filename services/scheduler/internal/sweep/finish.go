@@ -39,6 +39,7 @@ func (s *Sweeper) Finish(ctx context.Context, sweep plimsoll.Sweep, beat func(st
 		return sweep, err
 	}
 	t.conclude(&sweep, since)
+	sweep.Credentials = s.credentials(ctx, sweep.Registry)
 	sweep.Ended = s.Now().UTC()
 	sweep.State = stateOf(sweep, ended)
 	if sweep.Error != "" {
@@ -53,6 +54,20 @@ func (s *Sweeper) Finish(ctx context.Context, sweep plimsoll.Sweep, beat func(st
 	s.Log.Info("sweep ended", "registry", sweep.Registry, "slot", sweep.Slot, "state", sweep.State, "error", sweep.Error,
 		"listed", sweep.Counts.Listed, "enqueued", sweep.Counts.Enqueued, "waiting", sweep.Counts.Waiting, "failed", sweep.Counts.Failed)
 	return sweep, nil
+}
+
+// credentialsTime bounds the questions about credentials: they are a word of warning, and not worth a wait.
+const credentialsTime = 30 * time.Second
+
+// credentials says how those stand that the registry was read with.
+func (s *Sweeper) credentials(ctx context.Context, id string) []plimsoll.Credential {
+	r, err := s.registry(id)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, credentialsTime)
+	defer cancel()
+	return r.Client.Credentials(ctx, s.Now())
 }
 
 // stateOf is green when nothing is missing, failed when the listing did not reach its end, else red.

@@ -15,20 +15,23 @@ const maxRepositories = 1_000_000
 func (s *Sweeper) catalog(ctx context.Context, r Registry) (map[string]bool, error) {
 	names := map[string]bool{}
 	for cursor := ""; ; {
-		page, next, err := s.repositories(ctx, r, cursor)
+		page, err := s.repositories(ctx, r, cursor)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range page {
+		if len(page.missed) > 0 {
+			return nil, fmt.Errorf("%s cannot be listed: %w", page.missed[0].Name, page.missed[0].Err)
+		}
+		for _, name := range page.names {
 			names[name] = true
 		}
 		if len(names) > maxRepositories {
 			return nil, fmt.Errorf("catalog: %w: more than %d repositories", plimsoll.ErrLimit, maxRepositories)
 		}
-		if next == "" {
+		if page.next == "" {
 			return names, nil
 		}
-		cursor = next
+		cursor = page.next
 	}
 }
 

@@ -36,12 +36,15 @@ func (s *Sweeper) Page(ctx context.Context, in workflows.PageInput, resume strin
 }
 
 func (s *Sweeper) page(ctx context.Context, r Registry, in workflows.PageInput, resume string, beat func(string)) (workflows.PageResult, error) {
-	names, next, err := s.repositories(ctx, r, in.Cursor)
+	listed, err := s.repositories(ctx, r, in.Cursor)
 	if err != nil {
 		return workflows.PageResult{}, err
 	}
 	p := &pass{Sweeper: s, registry: r, in: in, began: slotTime(in.Slot)}
-	reached, rest := resumed(resume, names)
+	if err := p.noteUnlisted(ctx, unlistedParts(listed.missed)); err != nil {
+		return workflows.PageResult{}, err
+	}
+	reached, rest := resumed(resume, listed.names)
 	stop := beating(ctx, beat, reached)
 	defer stop()
 	throttled := r.Client.Throttled()
@@ -55,7 +58,10 @@ func (s *Sweeper) page(ctx context.Context, r Registry, in workflows.PageInput, 
 		throttled = r.Client.Throttled()
 		reached.advance(chunk[len(chunk)-1], len(chunk), counts)
 	}
-	return workflows.PageResult{Cursor: next, Done: next == "", Counts: reached.Counts, Repositories: reached.Repositories}, nil
+	// Counted here and not in the mark: each try of a page lists it again.
+	counts := reached.Counts
+	counts.LeftOut.Repositories += listed.leftOut
+	return workflows.PageResult{Cursor: listed.next, Done: listed.next == "", Counts: counts, Repositories: reached.Repositories}, nil
 }
 
 // A pass is one page of one sweep of one registry.
@@ -152,6 +158,7 @@ func sum(a, b plimsoll.SweepCount) plimsoll.SweepCount {
 	a.Failed += b.Failed
 	a.Gone += b.Gone
 	a.Throttled += b.Throttled
+	a.LeftOut = a.LeftOut.Plus(b.LeftOut)
 	return a
 }
 

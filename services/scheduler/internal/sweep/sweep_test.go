@@ -26,6 +26,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/blob/blobtest"
 	"github.com/plimsoll/plimsoll/services/internal/imagetest"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/scheduler/internal/discover"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/queue"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/queue/queuetest"
 	"github.com/plimsoll/plimsoll/workflows"
@@ -87,7 +88,11 @@ func newBench(t *testing.T, change func(*plimsoll.Registry)) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	b.sweeper = b.over(client)
+	source, err := discover.New(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.sweeper = b.over(source)
 	return b
 }
 
@@ -620,7 +625,7 @@ func TestRecordCancelled(t *testing.T) {
 // many is a registry of n repositories with m tags each that costs nothing to ask.
 type many struct{ repositories, tags int }
 
-func (r many) Catalog(_ context.Context, after string, n int) ([]string, string, error) {
+func (r many) Repositories(_ context.Context, after string, n int) (discover.Page, error) {
 	var all []string
 	for i := range r.repositories {
 		all = append(all, fmt.Sprintf("bench/r%05d", i))
@@ -634,12 +639,14 @@ func (r many) Catalog(_ context.Context, after string, n int) ([]string, string,
 	if from+len(page) < len(all) {
 		next = page[len(page)-1]
 	}
-	return page, next, nil
+	return discover.Page{Repositories: page, Next: next}, nil
 }
 
-func (r many) Tags(context.Context, string, string, int) (tags []string, next string, err error) {
+func (many) Credentials(context.Context, time.Time) []plimsoll.Credential { return nil }
+
+func (r many) Tags(context.Context, string, string) (tags []discover.Tag, next string, err error) {
 	for i := range r.tags {
-		tags = append(tags, fmt.Sprintf("v%05d", i))
+		tags = append(tags, discover.Tag{Name: fmt.Sprintf("v%05d", i)})
 	}
 	return tags, "", nil
 }

@@ -13,15 +13,17 @@ import (
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/scheduler/internal/discover"
 	"github.com/plimsoll/plimsoll/workflows"
 )
 
-// Lister is the part of a registry's client that a sweep needs; [registry.Client] describes the methods.
+// Lister is what a sweep needs of a registry; [discover.Source] describes the methods.
 type Lister interface {
-	Catalog(ctx context.Context, after string, n int) (repositories []string, next string, err error)
-	Tags(ctx context.Context, repository, after string, n int) (tags []string, next string, err error)
+	Repositories(ctx context.Context, cursor string, n int) (discover.Page, error)
+	Tags(ctx context.Context, repository, cursor string) (tags []discover.Tag, next string, err error)
 	Head(ctx context.Context, repository, tag string) (registry.Descriptor, error)
 	Throttled() int64
+	Credentials(ctx context.Context, now time.Time) []plimsoll.Credential
 }
 
 // Queue takes scan requests.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/scheduler/internal/discover"
 )
 
 // maxUnlisted bounds the repositories that are named; beyond it they are counted, and the sweep is red either way.
@@ -81,6 +82,14 @@ func (p *pass) addUnlisted(u *unlisted, seen []listing) {
 		}
 		u.Repositories[name] = kindOf(l.failure)
 	}
+}
+
+// unlistedParts are parts of a registry that could not be listed, as if each were a repository.
+func unlistedParts(missed []discover.Missed) (seen []listing) {
+	for _, m := range missed {
+		seen = append(seen, listing{repository: m.Name + "/**", failure: m.Err})
+	}
+	return seen
 }
 
 func anyFailed(seen []listing) bool {
