@@ -17,6 +17,7 @@ type Ref struct {
 	Digest    Digest        `json:"digest"`              // of the index or manifest that the tag names
 	Platforms []RefPlatform `json:"platforms,omitempty"` // one for an image, several for an index; empty until resolved
 	Recipe    Recipe        `json:"recipe,omitempty"`    // the last that ended for this digest: a sweep needs no more
+	Scope     string        `json:"scope,omitempty"`     // the registry's [Registry.Scope] when it was resolved
 	Read      Coverage      `json:"read"`                // the worst of the platforms
 	Observed  int64         `json:"observed"`            // sequence of the observation, nanoseconds of the observer
 	Moved     time.Time     `json:"moved,omitzero"`      // when the tag was first seen at this digest
@@ -64,3 +65,9 @@ type RefPlatform struct {
 	Partial  bool                `json:"partial,omitempty"` // its inventory stands under partial/
 	Kind     string              `json:"kind,omitempty"`    // why it is not applicable
 }
+
+// Beginnings of the Kind of an image that is one, and that the registry's scope leaves out.
+const (
+	OutOfPlatforms = "out of scope: platform "
+	OutOfLabels    = "out of scope: label "
+)

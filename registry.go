@@ -1,6 +1,8 @@
 package plimsoll
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,6 +66,18 @@ func (k RegistryKind) TellsPushed() bool {
 type Schedule struct {
 	Cron     string `yaml:"cron" json:"cron"`           // default "0 1 * * *"
 	TimeZone string `yaml:"time_zone" json:"time_zone"` // IANA name, default UTC
+}
+
+// Scope names which images of a reference are read: another name is another choice of platforms and labels. Empty: all images.
+func (r Registry) Scope() string {
+	if len(r.Platforms)+len(r.Labels) == 0 {
+		return ""
+	}
+	b, err := json.Marshal([2][]string{slices.Sorted(slices.Values(r.Platforms)), slices.Sorted(slices.Values(r.Labels))})
+	if err != nil {
+		return "" // cannot happen: lists of strings
+	}
+	return DigestOf(b).Short()
 }
 
 // Host is how people write the registry in a reference: Label where it has one, else the host of its URL.

@@ -72,6 +72,7 @@ type Sweeper interface {
 type Plan struct {
 	Request *scanv1.ScanRequest `json:"request"`
 	Recipe  plimsoll.Recipe     `json:"recipe"`
+	Scope   string              `json:"scope,omitempty"` // the registry's [plimsoll.Registry.Scope]
 	Targets []PlanTarget        `json:"targets"`
 	Images  []plimsoll.Digest   `json:"images"` // to assemble, each once
 	Layers  []PlanLayer         `json:"layers"` // that lack facts, largest first, each once

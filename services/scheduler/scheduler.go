@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Config) error {
 	if c.SweepSlots <= 0 {
 		c.SweepSlots = sweepSlots(ctx, pool, len(c.Workers))
 	}
-	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Log: log})
+	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Scopes: scopes(c.Registries), Log: log})
 
 	registries, closeRegistries := openRegistries(c.Registries, log)
 	defer closeRegistries()
@@ -172,6 +172,17 @@ func openRegistries(all []plimsoll.Registry, log *slog.Logger) (map[string]sweep
 			c.Close()
 		}
 	}
+}
+
+// scopes are the registries' choices of images, where they make one.
+func scopes(all []plimsoll.Registry) map[string]string {
+	m := map[string]string{}
+	for _, r := range all {
+		if s := r.Scope(); s != "" {
+			m[r.ID] = s
+		}
+	}
+	return m
 }
 
 func byID(all []plimsoll.Registry) map[string]plimsoll.Registry {

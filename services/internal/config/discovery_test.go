@@ -46,19 +46,19 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// TestMatchLabels has each form of a selector against what an image may have.
-func TestMatchLabels(t *testing.T) {
+// TestUnmatchedLabel has each form of a selector against what an image may have.
+func TestUnmatchedLabel(t *testing.T) {
 	t.Parallel()
 	labels := map[string]string{"tier": "prod", "empty": "", "odd": "a=b"}
 	for selector, want := range map[string]bool{
 		"tier": true, "tier=prod": true, "tier=dev": false, "tier!=dev": true, "tier!=prod": false, "!tier": false,
 		"none": false, "!none": true, "none=x": false, "none!=x": true, "none=": false, "empty=": true, "empty": true, "odd=a=b": true,
 	} {
-		if got := MatchLabels([]string{selector}, labels); got != want {
+		if got := UnmatchedLabel([]string{selector}, labels) == ""; got != want {
 			t.Errorf("%s: %v, want %v", selector, got, want)
 		}
 	}
-	if MatchLabels([]string{"tier", "none"}, labels) || !MatchLabels(nil, nil) {
+	if UnmatchedLabel([]string{"tier", "none"}, labels) != "none" || UnmatchedLabel(nil, nil) != "" {
 		t.Error("all selectors must hold, and none always does")
 	}
 }

@@ -9,15 +9,18 @@ import (
 // cut value is never taken for the one asked for.
 const maxLabelSelector = 1024
 
-// MatchLabels says whether an image's labels fit all selectors. A selector is name (the label is there), name=value, !name (it is
+// maxLabelName is the longest name, in bytes, that is kept of an image's label.
+const maxLabelName = 256
+
+// UnmatchedLabel is the first selector that an image's labels do not fit; empty when they fit all. A selector is name (the label is there), name=value, !name (it is
 // not there) or name!=value (not there, or another value).
-func MatchLabels(selectors []string, labels map[string]string) bool {
+func UnmatchedLabel(selectors []string, labels map[string]string) string {
 	for _, s := range selectors {
 		if !matchLabel(s, labels) {
-			return false
+			return s
 		}
 	}
-	return true
+	return ""
 }
 
 func matchLabel(selector string, labels map[string]string) bool {
@@ -45,6 +48,8 @@ func checkLabel(s string) string {
 	switch {
 	case len(s) > maxLabelSelector:
 		return fmt.Sprintf("selector longer than %d bytes", maxLabelSelector)
+	case len(name) > maxLabelName:
+		return fmt.Sprintf("a label's name longer than %d bytes", maxLabelName)
 	case name == "" || strings.ContainsAny(name, " \t\r\n!"), equals && strings.HasPrefix(s, "!"):
 		return fmt.Sprintf("%.80q; write name, name=value, !name or name!=value", s)
 	}

@@ -34,6 +34,7 @@ type Client struct {
 	proxy proxyFunc // nil: none
 	http  *http.Client
 	auth  *authorizer
+	cloud *cloud
 
 	slots     chan struct{} // discovery requests at once
 	pace      *rate.Limiter // discovery requests a second
@@ -86,6 +87,7 @@ func newClient(r plimsoll.Registry, o Options, lim limits) (*Client, error) {
 	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: c.checkRedirect}
 	c.auth = newAuthorizer(c, transport)
+	c.cloud = newCloud(base.Hostname(), r.Proxy)
 	concurrency := r.Concurrency
 	if concurrency <= 0 {
 		concurrency = defaultConcurrency

@@ -41,7 +41,7 @@ func (c *Client) fromPasswordFile() (authn.AuthConfig, error) {
 }
 
 func (c *Client) fromDockerConfig() (authn.AuthConfig, error) {
-	b, err := readSmall(c.conf.DockerConfig)
+	b, err := readDockerConfig(c.conf.DockerConfig)
 	if err != nil {
 		return authn.AuthConfig{}, fmt.Errorf("%w: docker_config: %w", plimsoll.ErrDenied, err)
 	}
@@ -49,7 +49,11 @@ func (c *Client) fromDockerConfig() (authn.AuthConfig, error) {
 	if err != nil {
 		return authn.AuthConfig{}, fmt.Errorf("%w: docker_config %s: %w", plimsoll.ErrDenied, c.conf.DockerConfig, err)
 	}
-	for _, key := range c.keys() {
+	keys, err := c.keysIn(file.AuthConfigs)
+	if err != nil {
+		return authn.AuthConfig{}, fmt.Errorf("%w: docker_config %s: %w", plimsoll.ErrDenied, c.conf.DockerConfig, err)
+	}
+	for _, key := range keys {
 		found, err := file.GetAuthConfig(key)
 		if err != nil {
 			return authn.AuthConfig{}, fmt.Errorf("%w: docker_config %s: %s: %w", plimsoll.ErrDenied, c.conf.DockerConfig, key, err)
@@ -87,6 +91,9 @@ func (c *Client) fromKeychain(ctx context.Context) (authn.AuthConfig, error) {
 	conf, err := authn.Authorization(ctx, found)
 	if err != nil {
 		return authn.AuthConfig{}, fmt.Errorf("%w: the user's Docker or Podman configuration: %w", plimsoll.ErrDenied, err)
+	}
+	if *conf == (authn.AuthConfig{}) {
+		return c.cloud.credentials(ctx, c.exchangeAzure)
 	}
 	return *conf, nil
 }

@@ -53,7 +53,10 @@ func (c *Client) page(ctx context.Context, l listing, after string, n int) ([]st
 		return nil, "", &fault{what: l.what, at: where(d.url), cause: err, fix: htmlHint(d)}
 	}
 	next, err := c.onward(l, d, names, n)
-	return names, next, err
+	if err != nil {
+		return nil, "", err
+	}
+	return names, next, nil
 }
 
 // TagsDocument is [Client.Tags] for vendors that tell more than names in its reply: one page as it came. Only a Link header leads

@@ -27,7 +27,7 @@ func merge(plan workflows.Plan, tags map[string]plimsoll.Ref) (changed []string,
 		if !known && t.Gone || known && old.Observed > t.Observed && old.Digest != t.Digest {
 			continue
 		}
-		next := refAfter(old, t, plan.Recipe)
+		next := refAfter(old, t, plan.Recipe, plan.Scope)
 		if known && equal(old, next) {
 			continue
 		}
@@ -39,7 +39,7 @@ func merge(plan workflows.Plan, tags map[string]plimsoll.Ref) (changed []string,
 }
 
 // refAfter is the ref of a tag after a scan of it. The last good digest stays named until a complete one takes its place.
-func refAfter(old plimsoll.Ref, t workflows.PlanTarget, recipe plimsoll.Recipe) plimsoll.Ref {
+func refAfter(old plimsoll.Ref, t workflows.PlanTarget, recipe plimsoll.Recipe, scope string) plimsoll.Ref {
 	next := old
 	switch {
 	case t.Gone:
@@ -68,7 +68,7 @@ func refAfter(old plimsoll.Ref, t workflows.PlanTarget, recipe plimsoll.Recipe) 
 	if t.Failed != "" {
 		next.Platforms = failedToo(next.Platforms, t.Failed)
 	} else {
-		next.Platforms = platformsOf(t)
+		next.Platforms, next.Scope = platformsOf(t), scope
 	}
 	next.Read, next.Recipe = coverageOf(t), ""
 	if t.Ended {

@@ -57,6 +57,7 @@ func (s *Scanner) Resolve(ctx context.Context, r *scanv1.ScanRequest, _ string, 
 		return workflows.Planned{}, err
 	}
 	plan := planOf(r, recipe, all)
+	plan.Scope = s.scopes[r.GetRegistry()]
 	// Another recipe is another plan: two runs, before and after an upgrade, do not overwrite each other.
 	key := blob.PlanKey(r.GetRegistry(), r.Key()+"-"+string(recipe))
 	if err := s.keepPending(ctx, key, &plan); err != nil {

@@ -17,8 +17,10 @@ type Options struct {
 	// Publish sends the hint that a stream of the change log has grown. It may be nil; a failure is logged and nothing else,
 	// because the reporter also looks by itself.
 	Publish func(context.Context, *scanv1.Event) error
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Scopes are those of the registries, by id, where they leave out images.
+	Scopes map[string]string
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // Scanner does the steps of ScanImages. It is safe for concurrent use and keeps no state between calls.
@@ -26,6 +28,7 @@ type Scanner struct {
 	pool    *Pool
 	store   *blob.Store
 	publish func(context.Context, *scanv1.Event) error
+	scopes  map[string]string
 	log     *slog.Logger
 	now     func() time.Time
 }
@@ -43,5 +46,5 @@ func New(o Options) *Scanner {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Scanner{pool: o.Pool, store: o.Store, publish: o.Publish, log: o.Log, now: o.Now}
+	return &Scanner{pool: o.Pool, store: o.Store, publish: o.Publish, scopes: o.Scopes, log: o.Log, now: o.Now}
 }

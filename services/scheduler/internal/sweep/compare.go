@@ -36,12 +36,13 @@ func (p *pass) compare(ctx context.Context, l listing) (difference, error) {
 		return d, fmt.Errorf("read refs of %s: %w", l.repository, err)
 	}
 	wants := func(repository, tag string) bool { return p.registry.wants(repository, tag) && !l.scope.out[tag] }
-	return differ(l, refs, rules{recipe: p.in.Recipe, sweep: p.began, now: p.Now(), wants: wants}), nil
+	return differ(l, refs, rules{recipe: p.in.Recipe, scope: p.registry.Conf.Scope(), sweep: p.began, now: p.Now(), wants: wants}), nil
 }
 
 // rules are what a comparison is made under.
 type rules struct {
 	recipe plimsoll.Recipe
+	scope  string    // of images, as refs carry it
 	sweep  time.Time // start of the sweep
 	now    time.Time
 	wants  func(repository, tag string) bool
@@ -84,7 +85,7 @@ func (d *difference) tag(a answer, old plimsoll.Ref, known bool, r rules) {
 		ref := moved(old, a, known, r.now)
 		d.put(ref, plimsoll.ChangeTag, old.Digest, "")
 		d.ask(ref)
-	case old.Recipe != r.recipe || r.recipe == "" || isUnanswered(old) && len(old.Platforms) == 0:
+	case old.Recipe != r.recipe || r.recipe == "" || old.Scope != r.scope || isUnanswered(old) && len(old.Platforms) == 0:
 		d.seenAgain(a, old)
 		d.ask(plimsoll.Ref{Tag: a.tag, Digest: a.digest, Observed: a.at})
 	default:

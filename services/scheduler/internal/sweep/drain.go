@@ -108,17 +108,17 @@ func (s *Sweeper) requeue(ctx context.Context, id, slot string) error {
 		if err != nil {
 			return fmt.Errorf("read refs: %w", err)
 		}
-		if _, err := p.enqueue(ctx, unread(shard, recipe, s.Now())); err != nil {
+		if _, err := p.enqueue(ctx, unread(shard, recipe, r.Conf.Scope(), s.Now())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func unread(shard plimsoll.RefShard, recipe plimsoll.Recipe, now time.Time) difference {
+func unread(shard plimsoll.RefShard, recipe plimsoll.Recipe, scope string, now time.Time) difference {
 	d := difference{repository: shard.Repository, asked: now}
 	for _, ref := range shard.Tags {
-		if ref.Recipe != recipe && ref.Digest != "" && ref.Missing == 0 {
+		if (ref.Recipe != recipe || ref.Scope != scope) && ref.Digest != "" && ref.Missing == 0 {
 			d.ask(ref)
 		}
 	}

@@ -30,7 +30,7 @@ func (s *Sweeper) Finish(ctx context.Context, sweep plimsoll.Sweep, beat func(st
 	if err != nil {
 		return sweep, err
 	}
-	t := newTally(sweep, missed)
+	t := newTally(sweep, missed, s.Registries[sweep.Registry].Conf.Scope())
 	if err := s.count(ctx, sweep, present, t); err != nil {
 		return sweep, err
 	}
@@ -139,15 +139,17 @@ type causeKey struct {
 // tally counts states of coverage and groups what is short.
 type tally struct {
 	recipe plimsoll.Recipe
+	scope  string // of images, as refs carry it
 	counts plimsoll.SweepCount
 	causes map[causeKey]*plimsoll.Cause
 	missed unlisted
 }
 
-func newTally(sweep plimsoll.Sweep, missed unlisted) *tally {
+func newTally(sweep plimsoll.Sweep, missed unlisted, scope string) *tally {
 	c := sweep.Counts
 	c.Complete, c.NotApplicable, c.Partial, c.Failed, c.Waiting = 0, 0, 0, 0, 0
-	t := &tally{recipe: sweep.Recipe, counts: c, causes: map[causeKey]*plimsoll.Cause{}, missed: missed}
+	c.LeftOut.Labels, c.LeftOut.Platforms = 0, 0
+	t := &tally{recipe: sweep.Recipe, scope: scope, counts: c, causes: map[causeKey]*plimsoll.Cause{}, missed: missed}
 	for repository, kind := range missed.Repositories {
 		t.cause(plimsoll.Failed("the repository cannot be listed: "+kind), repository, 0)
 	}
@@ -157,6 +159,7 @@ func newTally(sweep plimsoll.Sweep, missed unlisted) *tally {
 // refs counts the tags of one repository.
 func (t *tally) refs(repository string, refs []plimsoll.Ref) {
 	for _, ref := range refs {
+		t.leftOut(ref)
 		read := t.read(ref)
 		switch read.State {
 		case plimsoll.ReadComplete:
@@ -179,6 +182,18 @@ func (t *tally) refs(repository string, refs []plimsoll.Ref) {
 	}
 }
 
+// leftOut counts the images of a tag that the registry's scope leaves out.
+func (t *tally) leftOut(ref plimsoll.Ref) {
+	for _, p := range ref.Platforms {
+		switch {
+		case strings.HasPrefix(p.Kind, plimsoll.OutOfPlatforms):
+			t.counts.LeftOut.Platforms++
+		case strings.HasPrefix(p.Kind, plimsoll.OutOfLabels):
+			t.counts.LeftOut.Labels++
+		}
+	}
+}
+
 // read is how far a tag is read by the sweep's recipe. Complete by another one is stale. Without a recipe (no worker
 // answered) what stands in refs is all there is to say.
 func (t *tally) read(ref plimsoll.Ref) plimsoll.Coverage {
@@ -186,6 +201,9 @@ func (t *tally) read(ref plimsoll.Ref) plimsoll.Coverage {
 	case plimsoll.ReadComplete, plimsoll.ReadNotApplicable:
 		if t.recipe != "" && ref.Recipe != t.recipe {
 			return plimsoll.Coverage{State: plimsoll.ReadStale, Reason: "read by an earlier recipe only"}
+		}
+		if ref.Scope != t.scope {
+			return plimsoll.Coverage{State: plimsoll.ReadStale, Reason: "read before the registry's platforms or labels were changed"}
 		}
 	case plimsoll.ReadWaiting:
 		if ref.Read.Reason == "" {

@@ -132,7 +132,7 @@ func baseClaim(annotations, labels map[string]string) plimsoll.BaseClaim {
 func labels(img *plimsoll.Image, all map[string]string) map[string]string {
 	keys := slices.Sorted(maps.Keys(all))
 	if len(keys) > maxLabels {
-		img.Faults = append(img.Faults, fmt.Sprintf("labels cut: %d of %d kept", maxLabels, len(keys)))
+		img.Faults = append(img.Faults, fmt.Sprintf(labelsCut+"%d of %d kept", maxLabels, len(keys)))
 		keys = keys[:maxLabels]
 	}
 	kept := make(map[string]string, len(keys))
@@ -144,6 +144,9 @@ func labels(img *plimsoll.Image, all map[string]string) map[string]string {
 	}
 	return kept
 }
+
+// labelsCut begins the fault of an image with more labels than are kept.
+const labelsCut = "labels cut: "
 
 // truncated marks text that was cut.
 const truncated = "… (cut)"

@@ -31,6 +31,7 @@ const (
 	typeOCIConfig      = "application/vnd.oci.image.config.v1+json"
 	typeDockerConfig   = "application/vnd.docker.container.image.v1+json"
 	typeArtifact       = "application/vnd.oci.artifact.manifest.v1+json"
+	typeBuildCache     = "application/vnd.buildkit.cacheconfig.v0"
 	schema1Prefix      = "application/vnd.docker.distribution.manifest.v1+"
 )
 
@@ -115,8 +116,20 @@ func parse(b []byte, contentType string) (d document, k kind, notApplicable stri
 	return d, isImage, "", nil
 }
 
+// isBuildCache tells BuildKit's cache exported as an index: its entries are layers beside one cache configuration, and no manifests.
+func isBuildCache(d document) bool {
+	for _, m := range d.Manifests {
+		if m.MediaType == typeBuildCache {
+			return true
+		}
+	}
+	return false
+}
+
 func indexOrFault(d document, said string) (document, kind, string, error) {
 	switch {
+	case isBuildCache(d):
+		return d, isOther, "build cache", nil
 	case said == typeOCIManifest || said == typeDockerManifest:
 		return d, 0, "", fmt.Errorf("manifest: %w: an index that calls itself a manifest", plimsoll.ErrInvalid)
 	case d.Config != nil || d.Layers != nil:
@@ -140,6 +153,13 @@ var configKinds = map[string]string{
 	"application/vnd.wasm.config.v1+json":                 "WebAssembly module",
 	"application/vnd.wasm.config.v0+json":                 "WebAssembly module",
 	"application/vnd.docker.plugin.v1+json":               "Docker plugin",
+	"application/vnd.buildkit.cacheconfig.v0":             "build cache",
+	"application/vnd.docker.ai.model.config.v0.1+json":    "model",
+	"application/vnd.cncf.model.config.v1+json":           "model",
+	"application/vnd.devcontainers":                       "dev container feature",
+	"application/vnd.cnab.config.v1+json":                 "bundle (CNAB)",
+	"application/vnd.cncf.falco.rulesfile.config.v1+json": "Falco rules",
+	"application/vnd.cncf.falco.plugin.config.v1+json":    "Falco plugin",
 	"application/vnd.cncf.flux.config.v1+json":            "Flux artifact",
 	"application/vnd.gitlab.packages.npm":                 "package",
 	"application/vnd.cncf.openpolicyagent.config.v1+json": "Open Policy Agent bundle",
@@ -156,6 +176,18 @@ var layerKinds = []struct{ mark, kind string }{
 	{"cyclonedx", "SBOM"},
 	{"vnd.syft", "SBOM"},
 	{"vnd.cncf.helm.chart", "Helm chart"},
+	{"vnd.cncf.helm.provenance", "Helm chart"},
+	{"vnd.buildkit.cacheconfig", "build cache"},
+	{"application/wasm", "WebAssembly module"},
+	{"vnd.wasm", "WebAssembly module"},
+	{"vnd.bytecodealliance.wasm", "WebAssembly module"},
+	{"openvex", "VEX statement"},
+	{"vnd.goharbor.harbor.sbom", "SBOM"},
+	{"sarif", "scan report"},
+	{"vnd.security.vulnerability.report", "scan report"},
+	{"vnd.docker.ai.gguf", "model"},
+	{"vnd.cncf.model", "model"},
+	{"vnd.ollama.image.model", "model"},
 }
 
 // noImage tells why a manifest holds no image; empty when it does.

@@ -41,6 +41,7 @@ type Request struct {
 	Repository string
 	Tag        string
 	Digest     plimsoll.Digest
+	Scope      Scope
 }
 
 // Image is one image, or one entry of an index that is none.
@@ -69,7 +70,7 @@ func Resolve(ctx context.Context, src Source, store Store, configs Configs, r Re
 	if err := check(r); err != nil {
 		return Result{}, err
 	}
-	run := &run{src: src, store: store, configs: configs, repository: r.Repository, seen: map[plimsoll.Digest]struct{}{}, layers: map[plimsoll.Digest]struct{}{}}
+	run := &run{src: src, store: store, configs: configs, repository: r.Repository, scope: r.Scope, seen: map[plimsoll.Digest]struct{}{}, layers: map[plimsoll.Digest]struct{}{}}
 	if r.Digest == "" {
 		observed := time.Now()
 		d, err := src.Head(ctx, r.Repository, r.Tag)
@@ -115,6 +116,7 @@ type run struct {
 	store      Store
 	configs    Configs
 	repository string
+	scope      Scope
 	out        Result
 	seen       map[plimsoll.Digest]struct{}
 	layers     map[plimsoll.Digest]struct{}
@@ -133,7 +135,7 @@ func (r *run) manifest(ctx context.Context, digest plimsoll.Digest, named descri
 	r.seen[digest] = struct{}{}
 	known, err := r.store.Image(ctx, digest)
 	if err == nil {
-		return r.image(ctx, known, nil)
+		return r.image(ctx, known, named, nil)
 	}
 	if !errors.Is(err, plimsoll.ErrNotFound) {
 		return err
@@ -191,7 +193,11 @@ func (r *run) index(ctx context.Context, digest plimsoll.Digest, named descripto
 			r.fail(digest, child, err)
 			continue
 		}
-		if why := childNotApplicable(child); why != "" {
+		why := childNotApplicable(child)
+		if why == "" && child.Platform != nil {
+			why = r.scope.platform(child.Platform.noun())
+		}
+		if why != "" {
 			r.notApplicable(id, child, depth+1, why)
 			continue
 		}
@@ -231,11 +237,15 @@ func (r *run) fresh(ctx context.Context, digest plimsoll.Digest, named descripto
 	if err := r.store.KeepImage(ctx, img); err != nil {
 		return err
 	}
-	return r.image(ctx, img, config)
+	return r.image(ctx, img, named, config)
 }
 
-// image adds an image and the layers that it lacks facts of. config is nil when it was not read.
-func (r *run) image(ctx context.Context, img plimsoll.Image, config []byte) error {
+// image adds an image and the layers that it lacks facts of. named is what its index says of it; config is nil when it was not read.
+func (r *run) image(ctx context.Context, img plimsoll.Image, named descriptor, config []byte) error {
+	if why := r.scope.image(img, named.Platform.noun()); why != "" {
+		r.out.Images = append(r.out.Images, Image{Digest: img.Digest, Platform: img.Platform, NotApplicable: why})
+		return nil
+	}
 	assembled, err := r.store.HasInventory(ctx, img.Digest)
 	if err != nil {
 		return err

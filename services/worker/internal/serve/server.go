@@ -92,6 +92,7 @@ func (s *Server) Resolve(ctx context.Context, r *workerv1.ResolveRequest) (*work
 	}
 	res, err := resolve.Resolve(ctx, src, s.Store, s.configs(), resolve.Request{
 		Repository: r.GetRepository(), Tag: r.GetTag(), Digest: plimsoll.Digest(r.GetDigest()),
+		Scope: resolve.Scope{Platforms: src.Registry().Platforms, Labels: src.Registry().Labels},
 	})
 	if err != nil {
 		return nil, toStatus(err)
