@@ -53,6 +53,9 @@ func Run(ctx context.Context, c Config) error {
 	if err := store.SelfTest(ctx); err != nil {
 		return fmt.Errorf("reporter: test the bucket: %w", err)
 	}
+	if err := store.CheckWhole(ctx); err != nil {
+		return fmt.Errorf("reporter: %w", err)
+	}
 
 	state := newParts(partPosture, partHistory, partFeed, partNATS, partTemporal)
 	findings := history.NewTracker()

@@ -48,6 +48,9 @@ func Run(ctx context.Context, c Config) error {
 	if err := store.SelfTest(ctx); err != nil {
 		return fmt.Errorf("test the bucket: %w", err)
 	}
+	if err := store.CheckWhole(ctx); err != nil {
+		return err
+	}
 	if !store.Conditional() {
 		log.Warn("bucket does not honour conditional writes: run one scheduler only")
 	}

@@ -58,6 +58,9 @@ func Run(ctx context.Context, c Config) error {
 	defer closeAll(registries)
 
 	lim := layer.DefaultLimits()
+	if err := blobs.CheckWhole(ctx); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
 	key, err := store.FingerprintKey(ctx, blobs)
 	if err != nil {
 		return fmt.Errorf("worker: key of fingerprints: %w", err)

@@ -25,7 +25,22 @@ const (
 	PrefixPolicy      = "policy/"
 	PrefixHistory     = "history/findings/"
 	PrefixPosture     = "posture/"
+	PrefixFacts       = "facts/"
+	PrefixAttempts    = "attempts/"
+	PrefixPlans       = "plans/"
+	PrefixImages      = "images/"
+	PrefixInventories = "inventories/"
+	PrefixPartial     = "partial/"
+	PrefixSnapshots   = "snapshots/"
+	PrefixInUse       = "inuse/"
+	PrefixGC          = "gc/"
 )
+
+// RestoringKey stands while a backup is being restored: what the bucket holds until then is a part.
+const RestoringKey = "restoring"
+
+// HistoryHeadKey is the object that names the shards of the history of findings.
+const HistoryHeadKey = PrefixHistory + "head"
 
 // FingerprintKey is where the random key of this bucket's fingerprints of secrets stands. It is not derivable: without it the
 // fingerprints of the same secrets are others.
@@ -36,28 +51,28 @@ const DaysKey = "history/days"
 
 // FactsKey is where one layer's facts by one analyser stand.
 func FactsKey(a plimsoll.Analyzer, layer plimsoll.Digest) string {
-	return fmt.Sprintf("facts/%s/%d-%s/%s", a.Name, a.Version, a.Config, fan(layer))
+	return fmt.Sprintf("%s%s/%d-%s/%s", PrefixFacts, a.Name, a.Version, a.Config, fan(layer))
 }
 
 // AttemptsKey is where the failed tries of a layer stand.
 func AttemptsKey(r plimsoll.Recipe, layer plimsoll.Digest) string {
-	return "attempts/" + string(r) + "/" + fan(layer)
+	return PrefixAttempts + string(r) + "/" + fan(layer)
 }
 
 // PlanKey is where what a ScanImages run resolved stands; id is the request's key.
-func PlanKey(registry, id string) string { return "plans/" + registry + "/" + id }
+func PlanKey(registry, id string) string { return PrefixPlans + registry + "/" + id }
 
 // ImageKey is where one resolved manifest stands.
-func ImageKey(image plimsoll.Digest) string { return "images/" + fan(image) }
+func ImageKey(image plimsoll.Digest) string { return PrefixImages + fan(image) }
 
 // InventoryKey is where a whole inventory stands.
 func InventoryKey(r plimsoll.Recipe, image plimsoll.Digest) string {
-	return "inventories/" + string(r) + "/" + fan(image)
+	return PrefixInventories + string(r) + "/" + fan(image)
 }
 
 // PartialKey is where an inventory stands while a layer still lacks facts.
 func PartialKey(r plimsoll.Recipe, image plimsoll.Digest) string {
-	return "partial/" + string(r) + "/" + fan(image)
+	return PrefixPartial + string(r) + "/" + fan(image)
 }
 
 // RefsPrefix is the folder of one repository's shards; RefKey is one of them.
@@ -82,6 +97,25 @@ func ChangeKey(stream string, sequence int64) string {
 // PackKey is where one ecosystem's records of a generation stand.
 func PackKey(ecosystem, sum string) string {
 	return PrefixPacks + strings.ReplaceAll(ecosystem, " ", "_") + "/" + sum
+}
+
+// EnrichmentPack is the folder of the packs of a feed about exploitation.
+func EnrichmentPack(kind string) string { return "enrichment_" + kind }
+
+// PackKeys are the objects that a generation is made of.
+func PackKeys(g plimsoll.Generation) []string {
+	var out []string
+	for _, f := range append(slices.Clip(g.Feeds), g.Own) {
+		if f.Pack != "" {
+			out = append(out, PackKey(f.Ecosystem, f.Pack))
+		}
+	}
+	for _, f := range g.Enrichment {
+		if f.Pack != "" {
+			out = append(out, PackKey(EnrichmentPack(f.Ecosystem), f.Pack))
+		}
+	}
+	return out
 }
 
 // OwnPrefix is the folder of one of our own advisory records; OwnKey is one version of it, from 1.
@@ -110,6 +144,19 @@ func PostureKey(day time.Time, generation string, positions map[string]int64) st
 
 // GenerationKey is where a generation's manifest stands.
 func GenerationKey(id string) string { return PrefixGenerations + id }
+
+// InUseKey is where one shard stands of when images were last seen in use.
+func InUseKey(shard int) string { return fmt.Sprintf("%s%02d", PrefixInUse, shard) }
+
+// DigestOfKey is the digest at the end of a key that [FactsKey], [ImageKey] and their like make; false for other keys.
+func DigestOfKey(key string) (plimsoll.Digest, bool) {
+	at := strings.LastIndex(key, "sha256/")
+	if at < 0 {
+		return "", false
+	}
+	d, err := plimsoll.ParseDigest("sha256:" + key[strings.LastIndex(key, "/")+1:])
+	return d, err == nil && fan(d) == key[at:]
+}
 
 // fan spreads digests over 256 folders a prefix.
 func fan(d plimsoll.Digest) string {

@@ -177,9 +177,6 @@ type packHead struct {
 	Date time.Time   `json:"date"`
 }
 
-// enrichmentName is the folder of a feed's packs.
-func enrichmentName(kind string) string { return enrichmentFolder + "_" + kind }
-
 func writeEnrichment(ctx context.Context, s *blob.Store, kind enrich.Kind, read enrich.Read) (sum string, err error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -191,11 +188,11 @@ func writeEnrichment(ctx context.Context, s *blob.Store, kind enrich.Kind, read 
 			return "", fmt.Errorf("pack %s: %w", kind, err)
 		}
 	}
-	return putPack(ctx, s, enrichmentName(string(kind)), buf.Bytes())
+	return putPack(ctx, s, blob.EnrichmentPack(string(kind)), buf.Bytes())
 }
 
 func readEnrichment(ctx context.Context, s *blob.Store, f plimsoll.Feed) (*enrich.Table, error) {
-	b, err := getPack(ctx, s, enrichmentName(f.Ecosystem), f.Pack)
+	b, err := getPack(ctx, s, blob.EnrichmentPack(f.Ecosystem), f.Pack)
 	if err != nil {
 		return nil, err
 	}

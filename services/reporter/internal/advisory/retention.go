@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +56,7 @@ func Tidy(ctx context.Context, s *blob.Store, named map[string]bool, now time.Ti
 		if err != nil {
 			return 0, fmt.Errorf("generation %s: %w", id, err)
 		}
-		for _, key := range packKeys(g) {
+		for _, key := range blob.PackKeys(g) {
 			packs[key] = true
 		}
 	}
@@ -86,16 +85,4 @@ func Tidy(ctx context.Context, s *blob.Store, named map[string]bool, now time.Ti
 		removed++
 	}
 	return removed, nil
-}
-
-// packKeys are the objects that a generation is made of.
-func packKeys(g plimsoll.Generation) []string {
-	var out []string
-	for _, f := range slices.Concat(g.Feeds, []plimsoll.Feed{g.Own}) {
-		out = append(out, blob.PackKey(f.Ecosystem, f.Pack))
-	}
-	for _, f := range g.Enrichment {
-		out = append(out, blob.PackKey(enrichmentName(f.Ecosystem), f.Pack))
-	}
-	return out
 }
