@@ -84,7 +84,7 @@ func (a *app) backup() *cobra.Command {
 		Long: `Writes the change log, policies, decisions, reports, advisories, the history of findings, tags, when images were seen in
 use, and images with their inventories into the file TO. Everything may go on running. Facts of layers are not in it: layers are
 read again when they are needed. Keep configuration, policy and token files yourself: they are no part of the bucket.`,
-		Example: `  plimsoll backup --config plimsoll.yaml /backup/plimsoll-$(date +%F).tar
+		Example: `  plimsoll backup --config plimsoll.yaml /backup/plimsoll-2026-11-29.tar
   plimsoll backup --data ./plimsoll-data --without-inventories /backup/small.tar`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -249,5 +249,69 @@ func (a *app) runFsck(ctx context.Context, s *blob.Store, o house.CheckOptions) 
 		return exit{code: exitShort}
 	}
 	p.Line("exit 0: nothing is wrong")
+	return p.Err()
+}
+
+func (a *app) gc() *cobra.Command {
+	var w place
+	var o house.CollectOptions
+	days := int(house.DefaultKeep / (24 * time.Hour))
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Find what nobody needs in the bucket, and remove it when asked to",
+		Long: `Finds facts, images, inventories, attempts and plans that no tag, no moment of the last --keep-days and no scan in flight names, and
+marks them. Nothing is removed without --delete, and then only what this mark and one at least 7 days older name. It may run beside
+everything else. What is not derivable is never removed.`,
+		Example: `  plimsoll gc --dry-run
+  plimsoll gc --config plimsoll.yaml --delete`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if days < 1 {
+				return exit{exitUsage, "--keep-days: want at least 1"}
+			}
+			o.Keep = time.Duration(days) * 24 * time.Hour
+			return w.use(cmd.Context(), a, false, func(s *blob.Store) error { return a.runGC(cmd.Context(), s, o) })
+		},
+	}
+	w.flags(c)
+	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "say what would be marked and removed, and change nothing")
+	c.Flags().BoolVar(&o.Delete, "delete", false, "remove what this mark and one at least 7 days older name")
+	c.Flags().IntVar(&days, "keep-days", days, "days for which past moments stay whole")
+	c.MarkFlagsMutuallyExclusive("dry-run", "delete")
+	return c
+}
+
+func (a *app) runGC(ctx context.Context, s *blob.Store, o house.CollectOptions) error {
+	bar := newProgress(a.err)
+	o.Actor, o.Progress = actor(), bar.objects
+	r, err := house.Collect(ctx, s, o)
+	bar.clear()
+	if err != nil {
+		return err
+	}
+	p := text.NewPrinter(a.out)
+	p.Line("%s named by tags, by the last %d days and by scans in flight", text.Plural(r.Images, "image"), int(o.Keep/(24*time.Hour)))
+	cell := func(x house.Amount) string { return fmt.Sprintf("%s (%s)", text.Count(x.Objects), text.Bytes(x.Bytes)) }
+	p.Line("%-14s %22s %22s %22s", "PREFIX", "THERE", "NOT NEEDED", "BY TWO MARKS")
+	for _, prefix := range slices.Sorted(maps.Keys(r.All)) {
+		p.Line("%-14s %22s %22s %22s", prefix, cell(r.All[prefix]), cell(r.Marked[prefix]), cell(r.Due[prefix]))
+	}
+	p.Line("%-14s %22s %22s %22s", "all", cell(house.Total(r.All)), cell(house.Total(r.Marked)), cell(house.Total(r.Due)))
+	if r.Spared > 0 {
+		p.Line("%s spared: a scan asked for them meanwhile", text.Plural(r.Spared, "object"))
+	}
+	if r.Reread > 0 {
+		p.Line("%s without an inventory: the next sweep reads them again", text.Plural(r.Reread, "tag"))
+	}
+	switch due := house.Total(r.Due); {
+	case o.DryRun:
+		p.Line("exit 0: nothing was changed; --delete would remove %s", cell(due))
+	case o.Delete:
+		p.Line("exit 0: removed %s; what is not needed now may go from %s on", cell(house.Total(r.Deleted)), r.Next.Format("2006-01-02 15:04 UTC"))
+	case due.Objects > 0:
+		p.Line("exit 0: marked. Two marks name %s; remove it with: plimsoll gc --delete", cell(due))
+	default:
+		p.Line("exit 0: marked. What is not needed now may go from %s on", r.Next.Format("2006-01-02 15:04 UTC"))
+	}
 	return p.Err()
 }

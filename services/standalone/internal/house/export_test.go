@@ -20,3 +20,18 @@ func CheckObject(ctx context.Context, s *blob.Store, o blob.Stored) error {
 	c := &check{store: s, o: CheckOptions{Now: time.Now}, packs: map[string]bool{}}
 	return c.object(ctx, k, o)
 }
+
+// Live is what a collection knows of versions of analysers.
+type Live struct{ live }
+
+// NewLive knows when each version last wrote facts.
+func NewLive(newest map[string]time.Time) Live { return Live{live{newest: newest}} }
+
+// Replaced says whether facts of a version go.
+func (l Live) Replaced(folder string) bool { return l.replaced(folder) }
+
+// BeforeBatch has something happen between the mark and each batch of deletions.
+func BeforeBatch(o CollectOptions, f func()) CollectOptions {
+	o.beforeBatch = f
+	return o
+}
