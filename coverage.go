@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // ReadState says how far an image, or one analyser of it, was read (the first part of coverage).
@@ -38,6 +39,19 @@ func Failed(reason string) Coverage { return Coverage{ReadFailed, reason} }
 // Short reports whether something is missing: anything but complete and not applicable.
 func (c Coverage) Short() bool {
 	return c.State != ReadComplete && c.State != ReadNotApplicable
+}
+
+// causeDigits is how many hexadecimal digits name a cause: 48 bits for a few hundred causes.
+const causeDigits = 12
+
+// Cause names a state with its reason. A reason may be long and holds what a registry said, so URLs and commands carry its hash.
+func (c Coverage) Cause() string {
+	return DigestOf([]byte(string(c.State) + "\n" + c.Reason)).Hex()[:causeDigits]
+}
+
+// IsCause reports whether s has the form of a cause's name.
+func IsCause(s string) bool {
+	return len(s) == causeDigits && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 var readRank = map[ReadState]int{ReadComplete: 0, ReadNotApplicable: 1, ReadStale: 2, ReadWaiting: 3, ReadPartial: 4, ReadFailed: 5}

@@ -63,6 +63,20 @@ func (a sweepActivities) finish(ctx context.Context, s plimsoll.Sweep) (plimsoll
 	return final, failure(err)
 }
 
+func (a sweepActivities) abandon(ctx context.Context, registry, slot string) error {
+	return failure(a.sweeper.Abandon(ctx, registry, slot, beat(ctx)))
+}
+
+func (a sweepActivities) plan(ctx context.Context, registry string) (plimsoll.SweepPlan, error) {
+	plan, err := a.sweeper.Plan(ctx, registry, beat(ctx))
+	return plan, failure(err)
+}
+
+func (a sweepActivities) retry(ctx context.Context, in RetryInput) (plimsoll.Retry, error) {
+	got, err := a.sweeper.Retry(ctx, in, beat(ctx))
+	return got, failure(err)
+}
+
 type reportActivities struct{ reporter Reporter }
 
 func (a reportActivities) write(ctx context.Context, period string, cutoff time.Time) error {

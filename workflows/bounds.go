@@ -33,6 +33,7 @@ const heartbeat = 15 * time.Second
 const (
 	scanTimeout   = 24 * time.Hour     // the next night's sweep asks again
 	sweepTimeout  = 7 * 24 * time.Hour // a million images behind a throttled registry take days
+	planTimeout   = 48 * time.Hour     // two tries of a plan or a retry that took a day
 	reportTimeout = 24 * time.Hour     // the report is wanted on its day
 	drainTimeout  = 6 * 24 * time.Hour // leaves Finish a day of the sweep's time
 	finishTimeout = 24 * time.Hour     // outlasts an outage of the bucket over night
@@ -71,7 +72,13 @@ var (
 	boundRecord = bound{try: 10 * time.Second, total: 30 * time.Second, attempts: 3, first: 200 * time.Millisecond, longest: 2 * time.Second}
 	// The last word on a cancelled sweep: without it the sweep would look as if it ran for ever.
 	boundCancelled = bound{try: 30 * time.Second, total: time.Hour, first: time.Second, longest: time.Minute}
-	boundFinish    = bound{try: time.Hour, total: finishTimeout, beats: true, first: 2 * time.Second, longest: time.Minute}
+	// What a cancelled sweep had in hand ends within seconds, or its requests run out by themselves.
+	boundAbandon = bound{try: 5 * time.Minute, total: 15 * time.Minute, beats: true, first: time.Second, longest: 30 * time.Second}
+	// A plan of a million images behind a throttled registry takes as long as its listing; a try begins anew.
+	boundPlan = bound{try: 24 * time.Hour, total: 24 * time.Hour, beats: true, attempts: 6, first: 2 * time.Second, longest: time.Minute}
+	// A retry holds while the window is full, as a page does.
+	boundRetry  = bound{try: 24 * time.Hour, total: 24 * time.Hour, beats: true, attempts: 6, first: 2 * time.Second, longest: time.Minute}
+	boundFinish = bound{try: time.Hour, total: finishTimeout, beats: true, first: 2 * time.Second, longest: time.Minute}
 	// Rendering a large posture takes minutes; the bucket may be away over night.
 	boundReport = bound{try: time.Hour, total: reportTimeout, first: 5 * time.Second, longest: 10 * time.Minute}
 )

@@ -8,6 +8,9 @@ import (
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 )
 
+// ScheduleID is the id of the schedule of a registry's sweeps.
+func ScheduleID(registry string) string { return "sweep-" + registry }
+
 // SweepID is the workflow id of a registry's sweep: one at a time, so that an overlapping start joins the running one.
 func SweepID(registry string) string { return "sweep/" + registry }
 
@@ -25,6 +28,20 @@ type SweepInput struct {
 	Cursor       string // the next page starts after it
 	Counts       plimsoll.SweepCount
 	Repositories int
+}
+
+// PlanID is the workflow id of the plan of a registry's sweep: one is made at a time, and an overlapping start joins it.
+func PlanID(registry string) string { return "plan/" + registry }
+
+// RetryID is the workflow id of the retry of one cause.
+func RetryID(in RetryInput) string {
+	return "retry/" + in.Registry + "/" + plimsoll.DigestOf([]byte(in.Cause)).Hex()[:16]
+}
+
+// RetryInput starts RetryCause. Slot is empty at the start and is then the start time. Cause is what the reason of a gap holds
+// (any case), or the name of a cause (see [plimsoll.Coverage.Cause]); empty: whatever is short of coverage.
+type RetryInput struct {
+	Registry, Cause, Actor, Slot string
 }
 
 // ReportInput starts WeeklyReport. Period is an ISO week, "2026-W48"; empty means the week that ended last before the
@@ -66,6 +83,12 @@ type Sweeper interface {
 	// Finish counts coverage from refs/, settles which tags and repositories are gone (two complete listings), writes the final
 	// sweep object and the change. s.Error is set when the listing did not end.
 	Finish(ctx context.Context, s plimsoll.Sweep, beat func(string)) (plimsoll.Sweep, error)
+	// Abandon takes what a cancelled sweep has queued out of the queue and ends the scans of it that run.
+	Abandon(ctx context.Context, registry, slot string, beat func(string)) error
+	// Plan tells what a sweep would do. It changes nothing.
+	Plan(ctx context.Context, registry string, beat func(string)) (plimsoll.SweepPlan, error)
+	// Retry queues again what a cause keeps from being covered, and forgets the failed tries of its layers.
+	Retry(ctx context.Context, in RetryInput, beat func(string)) (plimsoll.Retry, error)
 }
 
 // Plan is what a ScanImages run resolved (object plans/<registry>/<key>); workflows carry its key and ranges alone.

@@ -6,6 +6,8 @@ const (
 	NameScan   = "ScanImages"
 	NameSweep  = "SweepRegistry"
 	NameReport = "WeeklyReport"
+	NamePlan   = "PlanSweep"
+	NameRetry  = "RetryCause"
 
 	activityResolve  = "scan.Resolve"
 	activityAnalyze  = "scan.Analyze"
@@ -17,6 +19,10 @@ const (
 	activityDrain  = "sweep.Drain"
 	activityRecord = "sweep.Record"
 	activityFinish = "sweep.Finish"
+
+	activityAbandon = "sweep.Abandon"
+	activityPlan    = "sweep.Plan"
+	activityRetry   = "sweep.Retry"
 
 	activityReport = "report.Write"
 )

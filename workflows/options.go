@@ -7,6 +7,9 @@ import (
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 )
 
+// MemoEpoch is the memo under which a scan keeps the sweep or push that asked for it first.
+const MemoEpoch = "plimsoll-epoch"
+
 // ScanOptions are the options to start ScanImages for r with. A run of the same set joins the one in flight; a finished one
 // may be repeated, because a new message means that somebody wants to know again.
 func ScanOptions(r *scanv1.ScanRequest) client.StartWorkflowOptions {
@@ -17,6 +20,7 @@ func ScanOptions(r *scanv1.ScanRequest) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
 		ID:                       r.WorkflowID(),
 		TaskQueue:                queue,
+		Memo:                     map[string]any{MemoEpoch: r.GetEpoch()},
 		WorkflowExecutionTimeout: scanTimeout,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
@@ -30,6 +34,28 @@ func SweepOptions(registry string) client.StartWorkflowOptions {
 		ID:                       SweepID(registry),
 		TaskQueue:                scanv1.TaskQueueSweeps,
 		WorkflowExecutionTimeout: sweepTimeout,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	}
+}
+
+// PlanOptions are the options to start PlanSweep with; one that runs already is joined.
+func PlanOptions(registry string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID:                       PlanID(registry),
+		TaskQueue:                scanv1.TaskQueueSweeps,
+		WorkflowExecutionTimeout: planTimeout,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	}
+}
+
+// RetryOptions are the options to start RetryCause with; one of the same cause that runs already is joined.
+func RetryOptions(in RetryInput) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID:                       RetryID(in),
+		TaskQueue:                scanv1.TaskQueueSweeps,
+		WorkflowExecutionTimeout: planTimeout,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 	}

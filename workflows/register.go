@@ -16,7 +16,7 @@ func RegisterScan(w worker.Registry, s Scanner) {
 	registerActivity(w, activityAnnounce, a.announce)
 }
 
-// RegisterSweep makes w a host of SweepRegistry and its activities: on scanv1.TaskQueueSweeps.
+// RegisterSweep makes w a host of SweepRegistry, PlanSweep and RetryCause and of their activities: on scanv1.TaskQueueSweeps.
 func RegisterSweep(w worker.Registry, s Sweeper) {
 	a := sweepActivities{s}
 	registerWorkflow(w, NameSweep, SweepRegistry)
@@ -25,6 +25,11 @@ func RegisterSweep(w worker.Registry, s Sweeper) {
 	registerActivity(w, activityDrain, a.drain)
 	registerActivity(w, activityRecord, a.record)
 	registerActivity(w, activityFinish, a.finish)
+	registerActivity(w, activityAbandon, a.abandon)
+	registerWorkflow(w, NamePlan, PlanSweep)
+	registerActivity(w, activityPlan, a.plan)
+	registerWorkflow(w, NameRetry, RetryCause)
+	registerActivity(w, activityRetry, a.retry)
 }
 
 // RegisterReport makes w a host of WeeklyReport and its activity: on scanv1.TaskQueueReport.

@@ -15,8 +15,8 @@ const slotLayout = "20060102T150405Z"
 // SweepRegistry passes over one registry: list page by page, enqueue what lacks the recipe, wait until the queue is empty,
 // settle what is gone. It answers [QueryProgress] at any time. Its result is the final sweep object.
 //
-// A listing that fails after all tries ends the sweep as failed; nothing is then called gone. Cancelling stops the listing;
-// requests that are queued already still run.
+// A listing that fails after all tries ends the sweep as failed; nothing is then called gone. Cancelling stops the listing,
+// takes what is queued out of the queue and ends the scans that run.
 func SweepRegistry(ctx workflow.Context, in SweepInput) (plimsoll.Sweep, error) {
 	in = opened(ctx, in)
 	sweep := in.sweep()
@@ -149,11 +149,21 @@ func finish(ctx workflow.Context, s *plimsoll.Sweep) error {
 	return nil
 }
 
-// cancelled records that the sweep was cancelled and ends the workflow as cancelled.
+// changeAbandon is since when a cancelled sweep takes back what it queued; runs that were cancelled before replay without.
+const changeAbandon = "abandon"
+
+// cancelled records that the sweep was cancelled, takes back what it queued, and ends the workflow as cancelled. What cannot be
+// taken back runs; the sweep is over either way.
 func cancelled(ctx workflow.Context, s *plimsoll.Sweep) error {
 	s.State, s.Ended = plimsoll.SweepCancelled, workflow.Now(ctx).UTC()
 	free, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
+	if workflow.GetVersion(free, changeAbandon, workflow.DefaultVersion, 1) == 1 {
+		err := workflow.ExecuteActivity(boundAbandon.activity(free), activityAbandon, s.Registry, s.Slot).Get(free, nil)
+		if err != nil {
+			workflow.GetLogger(ctx).Warn("what the cancelled sweep had queued still runs", "registry", s.Registry, "slot", s.Slot, "error", err)
+		}
+	}
 	if err := workflow.ExecuteActivity(boundCancelled.activity(free), activityRecord, *s).Get(free, nil); err != nil {
 		return step(free, "record that the sweep was cancelled", err)
 	}

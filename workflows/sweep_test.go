@@ -31,6 +31,8 @@ type tour struct {
 	drain  func() error
 	record func() error
 	finish func() error
+	// abandon is what taking back does.
+	abandon func() error
 
 	mu       sync.Mutex
 	calls    []string
@@ -106,6 +108,21 @@ func (s *tour) Finish(_ context.Context, sweep plimsoll.Sweep, _ func(string)) (
 		sweep.State = plimsoll.SweepFailed
 	}
 	return sweep, nil
+}
+
+func (s *tour) Abandon(_ context.Context, registry, slot string, _ func(string)) error {
+	s.note("abandon " + registry + " " + slot)
+	return or(s.abandon)
+}
+
+func (s *tour) Plan(_ context.Context, registry string, _ func(string)) (plimsoll.SweepPlan, error) {
+	s.note("plan " + registry)
+	return plimsoll.SweepPlan{Registry: registry, Tags: 7}, nil
+}
+
+func (s *tour) Retry(_ context.Context, in RetryInput, _ func(string)) (plimsoll.Retry, error) {
+	s.note("retry " + in.Registry + " " + in.Cause + " " + in.Slot)
+	return plimsoll.Retry{Tags: 3}, nil
 }
 
 func sweepEnv(s *tour) *testsuite.TestWorkflowEnvironment {
@@ -325,8 +342,9 @@ func TestSweepCancelled(t *testing.T) {
 			if err := env.GetWorkflowError(); !temporal.IsCanceledError(err) {
 				t.Errorf("workflow error = %v, want cancelled", err)
 			}
-			if last := s.calls[len(s.calls)-1]; last != during {
-				t.Errorf("last call = %q, want %q: nothing may follow", last, during)
+			back := "abandon r " + sweepStart.Format(slotLayout)
+			if last := s.calls[len(s.calls)-2:]; last[0] != during || last[1] != back {
+				t.Errorf("last calls = %q, want %q, %q: nothing else may follow", last, during, back)
 			}
 			last := s.recorded[len(s.recorded)-1]
 			if last.State != plimsoll.SweepCancelled || last.Ended.IsZero() || last.Counts.Listed == 0 {
@@ -365,5 +383,27 @@ func TestSweepAnswersProgress(t *testing.T) {
 	}
 	if err := v.Get(&got); err != nil || got.State != plimsoll.SweepGreen {
 		t.Errorf("at the end: state %q (%v), want the final one", got.State, err)
+	}
+}
+
+// TestPlanAndRetry: both hand on what they are asked for and what they got; a retry has a slot of its own.
+func TestPlanAndRetry(t *testing.T) {
+	t.Parallel()
+	s := &tour{}
+	env := sweepEnv(s)
+	env.ExecuteWorkflow(NamePlan, "harbor")
+	var plan plimsoll.SweepPlan
+	if err := env.GetWorkflowResult(&plan); err != nil || plan.Tags != 7 {
+		t.Errorf("plan %+v (%v), want the sweeper's", plan, err)
+	}
+	env = sweepEnv(s)
+	env.ExecuteWorkflow(NameRetry, RetryInput{Registry: "harbor", Cause: "403"})
+	var got plimsoll.Retry
+	if err := env.GetWorkflowResult(&got); err != nil || got.Tags != 3 {
+		t.Errorf("retry %+v (%v), want the sweeper's", got, err)
+	}
+	want := []string{"plan harbor", "retry harbor 403 " + sweepStart.Format(slotLayout)}
+	if diff := cmp.Diff(want, s.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }

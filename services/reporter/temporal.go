@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/plimsoll/plimsoll"
@@ -119,7 +120,7 @@ func (o *orchestrator) Start(ctx context.Context, registry, actor string) (joine
 	if err := o.ready(); err != nil {
 		return false, err
 	}
-	if joined, err = o.runs(ctx, registry); err != nil {
+	if joined, err = o.runs(ctx, workflows.SweepID(registry)); err != nil {
 		return false, fmt.Errorf("sweep of %s: %w", registry, err)
 	}
 	if err := note(ctx, o.store, time.Now(), actor, registry, "sweep start"); err != nil {
@@ -139,7 +140,7 @@ func (o *orchestrator) Cancel(ctx context.Context, registry, actor string) error
 	if err := o.ready(); err != nil {
 		return err
 	}
-	running, err := o.runs(ctx, registry)
+	running, err := o.runs(ctx, workflows.SweepID(registry))
 	if err == nil && !running {
 		err = fmt.Errorf("%w: none runs", plimsoll.ErrNotFound)
 	}
@@ -163,7 +164,7 @@ func (o *orchestrator) Progress(ctx context.Context, registry string) (plimsoll.
 	if err := o.ready(); err != nil {
 		return s, err
 	}
-	running, err := o.runs(ctx, registry)
+	running, err := o.runs(ctx, workflows.SweepID(registry))
 	if err == nil && !running {
 		err = fmt.Errorf("%w: none runs", plimsoll.ErrNotFound)
 	}
@@ -180,6 +181,97 @@ func (o *orchestrator) Progress(ctx context.Context, registry string) (plimsoll.
 	return s, nil
 }
 
+// Next is when the next sweep starts by its schedule; ErrNotFound when none is scheduled, or the schedule is paused.
+func (o *orchestrator) Next(ctx context.Context, registry string) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := o.ready(); err != nil {
+		return time.Time{}, err
+	}
+	d, err := o.client.ScheduleClient().GetHandle(ctx, workflows.ScheduleID(registry)).Describe(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("schedule of %s: %w", registry, kind(err))
+	}
+	if d.Schedule.State != nil && d.Schedule.State.Paused || len(d.Info.NextActionTimes) == 0 {
+		return time.Time{}, fmt.Errorf("schedule of %s: %w: it is paused", registry, plimsoll.ErrNotFound)
+	}
+	return d.Info.NextActionTimes[0].UTC(), nil
+}
+
+// Plan starts to find out what a sweep would do, or joins who does.
+func (o *orchestrator) Plan(ctx context.Context, registry, actor string) (joined bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := o.ready(); err != nil {
+		return false, err
+	}
+	if joined, err = o.runs(ctx, workflows.PlanID(registry)); err != nil {
+		return false, fmt.Errorf("plan of %s: %w", registry, err)
+	}
+	if err := note(ctx, o.store, time.Now(), actor, registry, "sweep plan"); err != nil {
+		return false, err
+	}
+	_, err = o.client.ExecuteWorkflow(ctx, workflows.PlanOptions(registry), workflows.NamePlan, registry)
+	if err != nil {
+		return false, fmt.Errorf("start the plan of %s: %w", registry, kind(err))
+	}
+	return joined, nil
+}
+
+// Planned is the last plan of a registry; running while it is made, ErrNotFound when there is none.
+func (o *orchestrator) Planned(ctx context.Context, registry string) (plan plimsoll.SweepPlan, running bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := o.ready(); err != nil {
+		return plan, false, err
+	}
+	id := workflows.PlanID(registry)
+	if running, err = o.runs(ctx, id); err != nil || running {
+		return plan, running, err
+	}
+	if err := o.client.GetWorkflow(ctx, id, "").Get(ctx, &plan); err != nil {
+		var failed *temporal.WorkflowExecutionError
+		if errors.As(err, &failed) {
+			return plan, false, fmt.Errorf("plan of %s: %w", registry, workflows.FromFailure(err))
+		}
+		return plan, false, fmt.Errorf("plan of %s: %w", registry, kind(err))
+	}
+	return plan, false, nil
+}
+
+// retryWait is how long a retry is waited for: most are queued within it.
+const retryWait = 20 * time.Second
+
+// Retry queues again what a cause keeps from being covered.
+func (o *orchestrator) Retry(ctx context.Context, registry, cause, actor string) (got plimsoll.Retry, done bool, err error) {
+	if err := o.ready(); err != nil {
+		return got, false, err
+	}
+	if err := note(ctx, o.store, time.Now(), actor, registry, "sweep retry: "+cause); err != nil {
+		return got, false, err
+	}
+	in := workflows.RetryInput{Registry: registry, Cause: cause, Actor: actor}
+	start, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	run, err := o.client.ExecuteWorkflow(start, workflows.RetryOptions(in), workflows.NameRetry, in)
+	if err != nil {
+		return got, false, fmt.Errorf("start the retry in %s: %w", registry, kind(err))
+	}
+	wait, cancel := context.WithTimeout(ctx, retryWait)
+	defer cancel()
+	err = run.Get(wait, &got)
+	var failed *temporal.WorkflowExecutionError
+	switch {
+	case err == nil:
+		return got, true, nil
+	case errors.As(err, &failed):
+		return got, false, fmt.Errorf("retry in %s: %w", registry, workflows.FromFailure(err))
+	case ctx.Err() == nil && wait.Err() != nil:
+		return got, false, nil // it goes on
+	}
+	return got, false, fmt.Errorf("retry in %s: %w", registry, kind(err))
+}
+
 // ready answers at once while Temporal is known to be away, so that no page waits for time-outs. Before the first word of
 // it the call itself finds out.
 func (o *orchestrator) ready() error {
@@ -189,8 +281,9 @@ func (o *orchestrator) ready() error {
 	return nil
 }
 
-func (o *orchestrator) runs(ctx context.Context, registry string) (bool, error) {
-	d, err := o.client.DescribeWorkflowExecution(ctx, workflows.SweepID(registry), "")
+// runs says whether the workflow of that id runs.
+func (o *orchestrator) runs(ctx context.Context, id string) (bool, error) {
+	d, err := o.client.DescribeWorkflowExecution(ctx, id, "")
 	if err := kind(err); errors.Is(err, plimsoll.ErrNotFound) {
 		return false, nil
 	} else if err != nil {

@@ -78,6 +78,12 @@ func Run(ctx context.Context, c Config) error {
 	}
 	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Scopes: scopes(c.Registries), Log: log})
 
+	temporal, err := host.Dial(ctx, c.Temporal, log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+
 	registries, closeRegistries := openRegistries(c.Registries, log)
 	defer closeRegistries()
 	sweeper := sweep.New(sweep.Config{
@@ -86,16 +92,15 @@ func Run(ctx context.Context, c Config) error {
 			d, err := pool.Describe(ctx)
 			return plimsoll.Recipe(d.GetRecipe()), err
 		},
+		Analyzers: pool.Analyzers,
+		CancelScans: func(ctx context.Context, registry, slot string) (int, error) {
+			return host.CancelScans(ctx, temporal, registry, slot)
+		},
 		// What runs and as much again: a slot that becomes free finds the next request waiting.
 		Window:   2 * c.SweepSlots,
 		Stopping: ctx.Done(),
 	})
 
-	temporal, err := host.Dial(ctx, c.Temporal, log)
-	if err != nil {
-		return err
-	}
-	defer temporal.Close()
 	stopHosts, err := host.Start(host.Config{
 		Temporal: temporal, Scanner: scanner, Sweeper: sweeper, Log: log, Broken: broken,
 		PushSlots: c.PushSlots, SweepSlots: c.SweepSlots, Registries: len(c.Registries),

@@ -57,6 +57,33 @@ func (s *sweeps) Progress(_ context.Context, registry string) (plimsoll.Sweep, e
 	return plimsoll.Sweep{Registry: registry, State: plimsoll.SweepRunning, Slot: "20261125T120000Z", Started: posturetest.Start}, nil
 }
 
+func (s *sweeps) Next(_ context.Context, registry string) (time.Time, error) {
+	if registry != "harbor" {
+		return time.Time{}, fmt.Errorf("schedule: %w", plimsoll.ErrNotFound)
+	}
+	return posturetest.Start.Add(24 * time.Hour), nil
+}
+
+func (s *sweeps) Plan(_ context.Context, registry, actor string) (bool, error) {
+	s.asked = append(s.asked, "plan "+registry+" by "+actor)
+	return false, nil
+}
+
+func (s *sweeps) Planned(_ context.Context, registry string) (plimsoll.SweepPlan, bool, error) {
+	if registry != "harbor" {
+		return plimsoll.SweepPlan{}, false, fmt.Errorf("plan: %w", plimsoll.ErrNotFound)
+	}
+	return plimsoll.SweepPlan{
+		Registry: registry, Made: posturetest.Start, Tags: 3, Platforms: map[string]int{"linux/amd64": 2},
+		LeftOut: []plimsoll.LeftOut{{Reason: "no image: attestation", Count: 1, Of: "manifests", Example: "shop/web:1"}},
+	}, false, nil
+}
+
+func (s *sweeps) Retry(_ context.Context, registry, cause, actor string) (plimsoll.Retry, bool, error) {
+	s.asked = append(s.asked, "retry "+registry+" "+cause+" by "+actor)
+	return plimsoll.Retry{Tags: 2, Requests: 1}, true, nil
+}
+
 type feed struct {
 	actor    string
 	accepted bool
@@ -294,6 +321,10 @@ func TestChangingCallsNeedAnOperator(t *testing.T) {
 		{"/api/v1/sweeps", `{"registri":"harbor"}`, 400},
 		{"/api/v1/sweeps/cancel", `{"registry":"harbor"}`, 202},
 		{"/api/v1/sweeps/cancel", `{"registry":"ecr-prod"}`, 404},
+		{"/api/v1/sweeps/plan", `{"registry":"harbor"}`, 202},
+		{"/api/v1/sweeps/plan", `{"registry":"nobody"}`, 404},
+		{"/api/v1/sweeps/retry", `{"registry":"harbor","cause":"403"}`, 202},
+		{"/api/v1/sweeps/retry", `{"registry":"nobody","cause":"403"}`, 404},
 		{"/api/v1/advisories/update", ``, 200},
 		{"/api/v1/advisories/update", `{"accept":true}`, 200},
 		{"/api/v1/advisories/update", `{"accept":1}`, 400},
@@ -313,7 +344,8 @@ func TestChangingCallsNeedAnOperator(t *testing.T) {
 			t.Errorf("POST %s %s: %d %s, want %d", c.path, c.body, status, b, c.status)
 		}
 	}
-	want := []string{"start harbor by anna", "start harbor by anna", "cancel harbor by anna", "cancel ecr-prod by anna"}
+	want := []string{"start harbor by anna", "start harbor by anna", "cancel harbor by anna", "cancel ecr-prod by anna",
+		"plan harbor by anna", "retry harbor 403 by anna"}
 	if diff := cmp.Diff(want, s.sweeps.asked); diff != "" || s.feed.actor != "anna" {
 		t.Errorf("asked (-want +got):\n%s feed by %q", diff, s.feed.actor)
 	}

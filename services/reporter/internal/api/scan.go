@@ -133,9 +133,10 @@ func (s *Server) find(v *posture.View, name, platform string) (out []*posture.Ro
 	id := s.registryID(host)
 	for _, r := range v.Rows() {
 		at := r.Reference
-		same := list.Name(r) == name || string(r.Digest) == name || string(at.Digest) == name
-		if id != "" && at.Registry == id {
-			same = same || rest == at.Repository+":"+at.Tag || rest == at.Repository+"@"+string(r.Digest) || rest == at.Repository+"@"+string(at.Digest)
+		same := string(r.Digest) == name || string(at.Digest) == name
+		if !same && strings.Contains(name, at.Repository) { // names are only put together where they may be the one
+			same = list.Name(r) == name || id != "" && at.Registry == id &&
+				(rest == at.Repository+":"+at.Tag || rest == at.Repository+"@"+string(r.Digest) || rest == at.Repository+"@"+string(at.Digest))
 		}
 		if same && name != "" && (platform == "" || r.Platform.String() == platform) {
 			out = append(out, r)

@@ -20,6 +20,13 @@ type Sweeps interface {
 	Start(ctx context.Context, registry, actor string) (joined bool, err error)
 	Cancel(ctx context.Context, registry, actor string) error
 	Progress(ctx context.Context, registry string) (plimsoll.Sweep, error)
+	// Next is when the next sweep starts by its schedule; ErrNotFound when none is scheduled.
+	Next(ctx context.Context, registry string) (time.Time, error)
+	// Plan starts to find out what a sweep would do, or joins who does; Planned is the last plan, or running while one is made.
+	Plan(ctx context.Context, registry, actor string) (joined bool, err error)
+	Planned(ctx context.Context, registry string) (plan plimsoll.SweepPlan, running bool, err error)
+	// Retry queues again what a cause keeps from being covered. It waits a moment for the count; done tells whether there is one.
+	Retry(ctx context.Context, registry, cause, actor string) (got plimsoll.Retry, done bool, err error)
 }
 
 // Feed reads the advisory feeds again, and takes our own records; the generation's id is the one in force afterwards.
@@ -102,6 +109,9 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/sweeps", access.Viewer, s.sweeps},
 		{"POST /api/v1/sweeps", access.Operator, s.startSweep},
 		{"POST /api/v1/sweeps/cancel", access.Operator, s.cancelSweep},
+		{"POST /api/v1/sweeps/retry", access.Operator, s.retrySweep},
+		{"POST /api/v1/sweeps/plan", access.Operator, s.planSweep},
+		{"GET /api/v1/sweeps/plan", access.Viewer, s.plannedSweep},
 		{"GET /api/v1/reports", access.Viewer, s.reports},
 		{"POST /api/v1/reports", access.Operator, s.makeReport},
 		{"GET /api/v1/reports/draft", access.Viewer, s.draft},

@@ -4,15 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/access"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 )
 
 // sweepAnswer is one registry's sweeps.
 type sweepAnswer struct {
 	registryAnswer
 	Running *plimsoll.Sweep  `json:"running"` // as the orchestrator sees it now; null when none runs
+	Pace    *list.Pace       `json:"pace"`    // of the running sweep; null when none runs
+	Next    *time.Time       `json:"next"`    // by its schedule; null when none is scheduled, or that cannot be told
+	Gaps    []list.Gap       `json:"gaps"`    // what is not covered, by cause, most images first
 	Fault   string           `json:"fault"`   // why it cannot be told whether one runs; empty when it can
 	Recent  []plimsoll.Sweep `json:"recent"`  // newest first
 }
@@ -32,9 +37,15 @@ func (s *Server) sweeps(w http.ResponseWriter, r *http.Request) {
 		switch running, err := s.Sweeps.Progress(r.Context(), reg.ID); {
 		case err == nil:
 			x.Running = &running
+			pace := list.PaceOf(reg, running, s.Now())
+			x.Pace = &pace
 		case !errors.Is(err, plimsoll.ErrNotFound):
 			x.Fault = err.Error()
 		}
+		if next, err := s.Sweeps.Next(r.Context(), reg.ID); err == nil {
+			x.Next = &next
+		}
+		x.Gaps = some(list.Gaps(v, reg.ID))
 		out.Items = append(out.Items, x)
 	}
 	if only != "" && len(out.Items) == 0 {
@@ -89,4 +100,75 @@ func (s *Server) cancelSweep(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusAccepted, map[string]any{"registry": id})
+}
+
+// maxCause bounds the words by which a cause is asked for: reasons are shorter.
+const maxCause = 400
+
+func (s *Server) retrySweep(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Registry string `json:"registry"`
+		Cause    string `json:"cause"`
+	}
+	if err := body(w, r, &in); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	id := s.registryID(in.Registry)
+	switch {
+	case id == "":
+		s.fail(w, r, s.unknown(in.Registry))
+		return
+	case len(in.Cause) > maxCause:
+		s.fail(w, r, fmt.Errorf("cause: %w: more than %d bytes", plimsoll.ErrInvalid, maxCause))
+		return
+	}
+	got, done, err := s.Sweeps.Retry(r.Context(), id, in.Cause, access.Actor(r.Context()))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	got.Registry, got.Cause = id, in.Cause
+	answer(w, http.StatusAccepted, struct {
+		plimsoll.Retry
+		Done bool `json:"done"`
+	}{got, done})
+}
+
+func (s *Server) planSweep(w http.ResponseWriter, r *http.Request) {
+	id, err := s.named(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	joined, err := s.Sweeps.Plan(r.Context(), id, access.Actor(r.Context()))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer(w, http.StatusAccepted, map[string]any{"registry": id, "joined": joined})
+}
+
+// plannedSweep gives the last plan of a registry.
+func (s *Server) plannedSweep(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("registry")
+	id := s.registryID(name)
+	if id == "" {
+		s.fail(w, r, s.unknown(name))
+		return
+	}
+	plan, running, err := s.Sweeps.Planned(r.Context(), id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	out := struct {
+		Registry string              `json:"registry"`
+		Running  bool                `json:"running"`
+		Plan     *plimsoll.SweepPlan `json:"plan"` // null while it is made
+	}{Registry: id, Running: running}
+	if !running {
+		out.Plan = &plan
+	}
+	answer(w, http.StatusOK, out)
 }

@@ -19,6 +19,7 @@ type Gap struct {
 	Example  string             `json:"example"`
 	Since    time.Time          `json:"since,omitzero"`
 	Advice   string             `json:"advice"`
+	Retry    string             `json:"retry"` // auto: the next sweep tries again; by hand: somebody has to ask; never: it gives the same
 }
 
 // Gaps are the causes of missing coverage in a registry (all of them when it is empty), most images first. What the posture
@@ -29,7 +30,7 @@ func Gaps(v *posture.View, registry string) []Gap {
 		if registry != "" && g.Registry != registry {
 			continue
 		}
-		out = append(out, Gap{Registry: g.Registry, Cause: Cause(plimsoll.Coverage{State: g.State, Reason: g.Reason}), State: g.State, Reason: g.Reason, Images: g.Images, Example: g.Example, Since: g.Since, Advice: g.Advice})
+		out = append(out, Gap{Registry: g.Registry, Cause: plimsoll.Coverage{State: g.State, Reason: g.Reason}.Cause(), State: g.State, Reason: g.Reason, Images: g.Images, Example: g.Example, Since: g.Since, Advice: g.Advice, Retry: g.Retry})
 	}
 	return out
 }
@@ -55,14 +56,6 @@ func WithoutOwner(v *posture.View, registry string) (out []Unowned) {
 		}
 	}
 	return out
-}
-
-// causeDigits is how many hexadecimal digits name a cause: 48 bits for a few hundred causes.
-const causeDigits = 12
-
-// Cause names a state with its reason. A reason may be long and holds what a registry said, so a URL carries its hash.
-func Cause(c plimsoll.Coverage) string {
-	return plimsoll.DigestOf([]byte(string(c.State) + "\n" + c.Reason)).Hex()[:causeDigits]
 }
 
 // FeedState is how one feed stands.

@@ -299,6 +299,7 @@ var GapColumns = []Column[Gap]{
 	{"since", func(g Gap) string { return stamp(g.Since) }},
 	{"example", func(g Gap) string { return g.Example }},
 	{"advice", func(g Gap) string { return g.Advice }},
+	{"retry", func(g Gap) string { return g.Retry }},
 }
 
 // FeedColumns are the columns of the feeds list.

@@ -35,8 +35,8 @@ var params = map[string]param{
 	"applicable": {words: []string{"yes", "no"}, row: func(r *posture.Row, v string, _ time.Time) bool {
 		return (r.Coverage.State != plimsoll.ReadNotApplicable) == (v == "yes")
 	}},
-	"cause": {check: isCause, want: "the 12 digits that a gap has", row: func(r *posture.Row, v string, _ time.Time) bool {
-		return r.Coverage.Short() && Cause(r.Coverage) == v
+	"cause": {check: plimsoll.IsCause, want: "the 12 digits that a gap has", row: func(r *posture.Row, v string, _ time.Time) bool {
+		return r.Coverage.Short() && r.Coverage.Cause() == v
 	}},
 	"registry": {row: func(r *posture.Row, v string, _ time.Time) bool { return r.Reference.Registry == v }},
 	"repository": {row: func(r *posture.Row, v string, _ time.Time) bool {
@@ -149,10 +149,6 @@ func appendName(b []byte, r *posture.Row) []byte {
 func named(f *plimsoll.Finding, id string) bool {
 	return f.ID == id || slices.Contains(f.Aliases, id) ||
 		slices.ContainsFunc(f.Matched, func(m plimsoll.Match) bool { return m.ID == id })
-}
-
-func isCause(s string) bool {
-	return len(s) == causeDigits && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 func isDigest(s string) bool { _, err := plimsoll.ParseDigest(s); return err == nil }

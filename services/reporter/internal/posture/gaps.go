@@ -93,9 +93,10 @@ func (s *state) gaps() []Gap {
 	for k, rows := range s.tally.gaps {
 		rows.settle()
 		g := Gap{
-			Registry: k.registry, State: k.read.State, Reason: k.read.Reason, Advice: advice(k.read), Images: len(rows.rows),
+			Registry: k.registry, State: k.read.State, Reason: k.read.Reason, Images: len(rows.rows),
 			Example: rows.example, Since: rows.since,
 		}
+		g.Advice, g.Retry = advice(k.read)
 		s.since(&g)
 		out = append(out, g)
 	}
@@ -131,32 +132,43 @@ func (s *state) since(g *Gap) {
 	}
 }
 
+// Words for whether a gap closes by itself.
+const (
+	RetryAuto   = "auto"    // the next sweep tries again
+	RetryByHand = "by hand" // somebody has to ask for it
+	RetryNever  = "never"   // trying again gives the same
+)
+
 // advices say what to do about a cause, by a word of its reason; the first that fits.
-var advices = []struct{ word, text string }{
-	{"quarantine", "The layer failed three times. Look at its reason, then run: plimsoll sweep retry"},
-	{"access denied", "Check the registry's credentials: plimsoll registry check"},
-	{"401", "Check the registry's credentials: plimsoll registry check"},
-	{"403", "Check the registry's credentials: plimsoll registry check"},
-	{"certificate", "Give the registry's own authority as ca_file: plimsoll registry check"},
-	{"does not answer", "The registry lists the tag and gives no manifest for it. Look at the registry; the next sweep tries again."},
-	{"no such tag", "Nothing: the tag goes with the next complete listing without it."},
-	{"unavailable", "Nothing: it is tried again. If it lasts, run: plimsoll registry check"},
-	{"unsupported", "This format is not read yet. Rebuild the image in a supported one, or accept the gap."},
-	{"limit", "A bound on what is read from outside was hit; the reason names it."},
-	{"integrity", "The bytes do not match their digest. Push the image again, and look at the registry's storage."},
-	{"listing", "Start a sweep and look at why it does not end: plimsoll sweep status"},
-	{"recipe", "Nothing: the next sweep reads it by the new recipe."},
+var advices = []struct{ word, retry, text string }{
+	{"quarantine", RetryByHand, "The layer failed three times. Look at its reason, then retry this cause."},
+	{"access denied", RetryAuto, "Check the registry's credentials: plimsoll registry check"},
+	{"401", RetryAuto, "Check the registry's credentials: plimsoll registry check"},
+	{"403", RetryAuto, "Check the registry's credentials: plimsoll registry check"},
+	{"certificate", RetryAuto, "Give the registry's own authority as ca_file: plimsoll registry check"},
+	{"does not answer", RetryAuto, "The registry lists the tag and gives no manifest for it. Look at the registry; the next sweep tries again."},
+	{"no such tag", RetryAuto, "Nothing: the tag goes with the next complete listing without it."},
+	{"unavailable", RetryAuto, "Nothing: it is tried again. If it lasts, run: plimsoll registry check"},
+	{"unsupported", RetryNever, "This format is not read yet. Rebuild the image in a supported one, or accept the gap."},
+	{"limit", RetryNever, "A bound on what is read from outside was hit; the reason names it."},
+	{"integrity", RetryAuto, "The bytes do not match their digest. Push the image again, and look at the registry's storage."},
+	{"listing", RetryAuto, "Start a sweep and look at why it does not end: plimsoll sweep status"},
+	{"recipe", RetryAuto, "Nothing: the next sweep reads it by the new recipe."},
 }
 
-func advice(c plimsoll.Coverage) string {
+// advice is what to do about a cause, and whether it is retried.
+func advice(c plimsoll.Coverage) (text, retry string) {
 	reason := strings.ToLower(c.Reason)
 	for _, a := range advices {
 		if strings.Contains(reason, a.word) {
-			return a.text
+			return a.text, a.retry
 		}
 	}
-	if c.State == plimsoll.ReadWaiting {
-		return "Nothing: it is in the queue."
+	switch c.State {
+	case plimsoll.ReadWaiting:
+		return "Nothing: it is in the queue.", RetryAuto
+	case plimsoll.ReadPartial: // by its bytes: the same bytes give the same
+		return "Look at the image's coverage: what could not be read of it stands there with its reason.", RetryNever
 	}
-	return "Look at the image's coverage; the next sweep tries again."
+	return "Look at the image's coverage; the next sweep tries again.", RetryAuto
 }

@@ -760,7 +760,8 @@ func recompute(b objects, q asked) (d document) {
 		k := gapOf{r.Reference.Registry, r.Coverage}
 		g := gaps[k]
 		if g == nil {
-			g = &Gap{Registry: k.registry, State: k.read.State, Reason: k.read.Reason, Advice: advice(k.read)}
+			g = &Gap{Registry: k.registry, State: k.read.State, Reason: k.read.Reason}
+			g.Advice, g.Retry = advice(k.read)
 			gaps[k] = g
 			gapOrder = append(gapOrder, k)
 		}

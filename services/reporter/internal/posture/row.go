@@ -87,6 +87,7 @@ type Gap struct {
 	Example  string
 	Since    time.Time
 	Advice   string // what to do, in words
+	Retry    string // whether it closes by itself: RetryAuto, RetryByHand or RetryNever
 }
 
 // Unowned is one repository with images whose owner is not known.

@@ -50,8 +50,9 @@ func Start(c Config) (stop func(), err error) {
 	hosts := []worker.Worker{
 		newHost(c, scanv1.TaskQueuePush, c.PushSlots*batchesARequest, func(w worker.Worker) { workflows.RegisterScan(w, c.Scanner) }),
 		newHost(c, scanv1.TaskQueueSweep, c.SweepSlots*batchesARequest, func(w worker.Worker) { workflows.RegisterScan(w, c.Scanner) }),
-		// A page holds its slot while its sweep waits for the queue, so every registry needs one, and one more to finish.
-		newHost(c, scanv1.TaskQueueSweeps, 2*c.Registries+2, func(w worker.Worker) {
+		// A page holds its slot while its sweep waits for the queue, so every registry needs one, and one more to finish; so do
+		// its plan and a retry.
+		newHost(c, scanv1.TaskQueueSweeps, 4*c.Registries+2, func(w worker.Worker) {
 			workflows.RegisterSweep(w, c.Sweeper)
 			workflows.RegisterSchedule(w)
 		}),

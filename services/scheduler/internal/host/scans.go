@@ -28,7 +28,7 @@ func Scans(t Starter) queue.Run {
 			return fmt.Errorf("start scan %s: %w", r.WorkflowID(), started(err))
 		}
 		if err := run.Get(ctx, nil); err != nil {
-			return fmt.Errorf("scan %s: %w", r.WorkflowID(), ended(err))
+			return fmt.Errorf("scan %s: %w", r.WorkflowID(), ended(err, r.GetLane()))
 		}
 		return nil
 	}
@@ -44,10 +44,15 @@ func started(err error) error {
 }
 
 // ended tells a run that failed from one whose end is not known. A run that Temporal has forgotten (its store was lost) is
-// started again.
-func ended(err error) error {
+// started again; so is a cancelled one that a push had joined, because it is the sweep that was cancelled.
+func ended(err error, lane scanv1.Lane) error {
 	var failed *temporal.WorkflowExecutionError
-	if errors.As(err, &failed) {
+	switch cancelled := temporal.IsCanceledError(err); {
+	case cancelled && lane == scanv1.Lane_LANE_SWEEP:
+		return fmt.Errorf("%w: %w", queue.ErrCancelled, err)
+	case cancelled:
+		return fmt.Errorf("%w: %w", queue.ErrLost, err)
+	case errors.As(err, &failed):
 		return workflows.FromFailure(err)
 	}
 	return fmt.Errorf("%w: %w", queue.ErrLost, err)

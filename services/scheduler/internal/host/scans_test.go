@@ -86,8 +86,20 @@ func (w *wrapped) As(target any) bool {
 func TestFailureReadsAsItsCause(t *testing.T) {
 	t.Parallel()
 	denied := temporal.NewApplicationErrorWithOptions("resolve: HTTP 403", "denied", temporal.ApplicationErrorOptions{NonRetryable: true})
-	err := ended(failed(denied))
+	err := ended(failed(denied), scanv1.Lane_LANE_SWEEP)
 	if !errors.Is(err, plimsoll.ErrDenied) || err.Error() != "resolve: HTTP 403" {
 		t.Errorf("ended = %v, want the cause, as ErrDenied", err)
+	}
+}
+
+// TestCancelledScan: a cancelled sweep's request is over; a push that had joined its run wants one of its own.
+func TestCancelledScan(t *testing.T) {
+	t.Parallel()
+	cancelled := failed(temporal.NewCanceledError())
+	if err := ended(cancelled, scanv1.Lane_LANE_SWEEP); !errors.Is(err, queue.ErrCancelled) || errors.Is(err, queue.ErrLost) {
+		t.Errorf("a sweep's: %v, want ErrCancelled", err)
+	}
+	if err := ended(cancelled, scanv1.Lane_LANE_PUSH); !errors.Is(err, queue.ErrLost) || errors.Is(err, queue.ErrCancelled) {
+		t.Errorf("a push's: %v, want ErrLost", err)
 	}
 }

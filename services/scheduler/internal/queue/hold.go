@@ -44,6 +44,10 @@ func (h *holder) settle(ctx context.Context, m jetstream.Msg, r *scanv1.ScanRequ
 		if err := m.Ack(); err != nil {
 			h.log.Warn("request has ended but is not acknowledged: it comes again", "trace", r.GetTrace(), "error", err)
 		}
+	case errors.Is(failure, ErrCancelled):
+		if err := m.TermWithReason("cancelled"); err != nil {
+			h.log.Warn("cancelled request is not ended: it comes again", "trace", r.GetTrace(), "error", err)
+		}
 	case deliveries > len(backoff):
 		h.bury(ctx, m, r, failure.Error(), deliveries)
 	default:

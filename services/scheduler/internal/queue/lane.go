@@ -21,6 +21,9 @@ type Run func(ctx context.Context, r *scanv1.ScanRequest) error
 // ErrLost is returned by a [Run] that cannot tell what became of the request: the orchestrator cannot be reached.
 var ErrLost = errors.New("orchestrator cannot be reached")
 
+// ErrCancelled is returned by a [Run] whose request somebody cancelled: it is not tried again.
+var ErrCancelled = errors.New("scan was cancelled")
+
 // Lane is one of the two queues, read by one durable consumer that all schedulers share.
 type Lane struct {
 	Name    string // scanv1.ConsumerPush or ConsumerSweep

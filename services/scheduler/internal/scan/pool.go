@@ -74,6 +74,15 @@ func Dial(targets []string) (*Pool, error) {
 // Close closes all connections; calls in flight fail.
 func (p *Pool) Close() error { return p.conn.Close() }
 
+// Analyzers asks any ready worker for its analysers; see [Pool.Describe].
+func (p *Pool) Analyzers(ctx context.Context) (all []plimsoll.Analyzer, err error) {
+	d, err := p.Describe(ctx)
+	for _, a := range d.GetAnalyzers() {
+		all = append(all, plimsoll.Analyzer{Name: a.GetName(), Version: int(a.GetVersion()), Config: a.GetConfig()})
+	}
+	return all, err
+}
+
 // Describe asks any ready worker for its recipe, analysers and slots, and tries again while none answers. Errors wrap
 // plimsoll.ErrUnavailable.
 func (p *Pool) Describe(ctx context.Context) (*workerv1.DescribeResponse, error) {

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	prefix = "sweep-"
+	prefix = "sweep-" // of every workflows.ScheduleID
 
 	// DefaultCron is every night at one, when nobody builds.
 	DefaultCron = "0 1 * * *"
@@ -39,7 +39,7 @@ const (
 )
 
 // ID is the schedule's id for a registry.
-func ID(registry string) string { return prefix + registry }
+func ID(registry string) string { return workflows.ScheduleID(registry) }
 
 // Sync creates, changes and deletes schedules until they are those of the registries. A schedule that an operator paused stays
 // paused. Schedules of other makers are left alone, even under our prefix. One registry's fault does not stop the others;

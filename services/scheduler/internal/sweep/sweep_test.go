@@ -41,6 +41,8 @@ var shared = sync.OnceValues(func() (*blob.Store, error) { return blob.Open(cont
 
 const recipe plimsoll.Recipe = "0123456789abcdef"
 
+var analyzers = []plimsoll.Analyzer{{Name: plimsoll.AnalyzerTree, Version: 1, Config: "0"}, {Name: plimsoll.AnalyzerPackages, Version: 2, Config: "0"}}
+
 // ids gives each test a registry id of its own, so that all share one bucket.
 var ids atomic.Int64
 
@@ -56,6 +58,15 @@ type bench struct {
 	sweeper  *Sweeper
 	stopping chan struct{}
 	clock    time.Time
+	running  []int // scans that each look at what runs finds
+}
+
+// cancelled is one look at the scans that run.
+func (b *bench) cancelled() (n int, err error) {
+	if len(b.running) > 0 {
+		n, b.running = b.running[0], b.running[1:]
+	}
+	return n, nil
 }
 
 func newBench(t *testing.T, change func(*plimsoll.Registry)) *bench {
@@ -101,8 +112,10 @@ func (b *bench) over(client Lister) *Sweeper {
 	return New(Config{
 		Registries: map[string]Registry{b.id: {Conf: b.conf, Client: client}},
 		Store:      b.store, Queue: b.queue, Window: 1000, Poll: 5 * time.Millisecond, Stopping: b.stopping,
-		Recipe: func(context.Context) (plimsoll.Recipe, error) { return recipe, nil },
-		Log:    slog.New(slog.DiscardHandler),
+		Recipe:      func(context.Context) (plimsoll.Recipe, error) { return recipe, nil },
+		Analyzers:   func(context.Context) ([]plimsoll.Analyzer, error) { return analyzers, nil },
+		CancelScans: func(context.Context, string, string) (int, error) { return b.cancelled() },
+		Log:         slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -653,6 +666,10 @@ func (r many) Tags(context.Context, string, string) (tags []discover.Tag, next s
 
 func (r many) Head(_ context.Context, repository, tag string) (registry.Descriptor, error) {
 	return registry.Descriptor{Digest: plimsoll.DigestOf([]byte(repository + tag))}, nil
+}
+
+func (many) Manifest(context.Context, string, string) (registry.Descriptor, []byte, error) {
+	return registry.Descriptor{}, nil, plimsoll.ErrNotFound
 }
 
 func (many) Throttled() int64 { return 0 }

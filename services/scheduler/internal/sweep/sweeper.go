@@ -22,6 +22,7 @@ type Lister interface {
 	Repositories(ctx context.Context, cursor string, n int) (discover.Page, error)
 	Tags(ctx context.Context, repository, cursor string) (tags []discover.Tag, next string, err error)
 	Head(ctx context.Context, repository, tag string) (registry.Descriptor, error)
+	Manifest(ctx context.Context, repository, reference string) (registry.Descriptor, []byte, error)
 	Throttled() int64
 	Credentials(ctx context.Context, now time.Time) []plimsoll.Credential
 }
@@ -34,6 +35,8 @@ type Queue interface {
 	Left(ctx context.Context, subject string) (int, error)
 	// Created is when the queue's store was made: later than the start of a sweep, when it was wiped meanwhile.
 	Created(ctx context.Context) (time.Time, error)
+	// Drop takes the requests on a subject out of the queue, also those that are held, and returns how many.
+	Drop(ctx context.Context, subject string) (int, error)
 	// Event publishes a hint.
 	Event(ctx context.Context, e *scanv1.Event) error
 }
@@ -52,6 +55,10 @@ type Config struct {
 	Queue      Queue
 	// Recipe asks a worker for its recipe.
 	Recipe func(ctx context.Context) (plimsoll.Recipe, error)
+	// Analyzers asks a worker for its analysers: a layer is known when it has facts by all of them.
+	Analyzers func(ctx context.Context) ([]plimsoll.Analyzer, error)
+	// CancelScans cancels the scans of one sweep that run and returns how many there are.
+	CancelScans func(ctx context.Context, registry, slot string) (running int, err error)
 	// Window is how many unfinished requests of one sweep may stand in the queue: the sweep then holds.
 	Window int
 	// Stopping is closed when the host stops: what waits for the queue is then given to another host.
