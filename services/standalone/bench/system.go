@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,8 +179,10 @@ func (s *system) tokens() error {
 	return os.WriteFile(filepath.Join(s.dir, "tokens"), line.Bytes(), 0o600)
 }
 
+// yaml is the configuration of all parts. The worker's address is known once it runs; nobody else reads it before.
 func (s *system) yaml(queue, bucket addresses, worker string) string {
 	var b strings.Builder
+	worker = cmp.Or(worker, "127.0.0.1:1")
 	fmt.Fprintf(&b, "tokens_file: %s\n", filepath.Join(s.dir, "tokens"))
 	fmt.Fprintf(&b, "bucket: {endpoint: %q, bucket: %s, region: %s, access_key: %q}\n", bucket.S3.Endpoint, bucket.S3.Bucket, bucket.S3.Region, bucket.S3.AccessKey)
 	fmt.Fprintf(&b, "nats: {url: %q}\ntemporal: {address: %q, namespace: %s}\n", queue.NATS.URL, queue.Temporal.Address, queue.Temporal.Namespace)
