@@ -23,11 +23,11 @@ type SweepPlan struct {
 	// Rate is what the registry's requests are bound to, a second (0: no bound), and AtLimit how long they take at it (0: no bound).
 	Rate    float64       `json:"requests_per_second"`
 	AtLimit time.Duration `json:"at_limit"`
-	LeftOut []LeftOut     `json:"left_out,omitempty"` // most first
+	LeftOut []Omission    `json:"left_out,omitempty"` // most first
 }
 
-// LeftOut is what a sweep does not look at, or cannot, by its reason.
-type LeftOut struct {
+// Omission is what a sweep does not look at, or cannot, by its reason.
+type Omission struct {
 	Reason  string `json:"reason"`
 	Count   int    `json:"count"`
 	Of      string `json:"of"` // repositories, tags, manifests

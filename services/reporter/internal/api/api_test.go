@@ -75,7 +75,7 @@ func (s *sweeps) Planned(_ context.Context, registry string) (plimsoll.SweepPlan
 	}
 	return plimsoll.SweepPlan{
 		Registry: registry, Made: posturetest.Start, Tags: 3, Platforms: map[string]int{"linux/amd64": 2},
-		LeftOut: []plimsoll.LeftOut{{Reason: "no image: attestation", Count: 1, Of: "manifests", Example: "shop/web:1"}},
+		LeftOut: []plimsoll.Omission{{Reason: "no image: attestation", Count: 1, Of: "manifests", Example: "shop/web:1"}},
 	}, false, nil
 }
 

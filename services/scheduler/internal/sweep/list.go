@@ -91,6 +91,7 @@ type listing struct {
 	began      time.Time
 	tags       []answer // those in scope that exist, sorted by tag
 	scope      scope    // what is left out
+	heads      int      // tags whose digest the listing did not tell, so that each was asked
 	failure    error    // why the tags could not be listed; nothing else is then known
 }
 
@@ -114,6 +115,11 @@ func (p *pass) list(ctx context.Context, repository string) (listing, error) {
 	p.outages.answered()
 	tags := l.scope.cut(p.registry, repository, all, p.began)
 	l.tags = make([]answer, len(tags))
+	for _, t := range tags {
+		if t.Digest == "" {
+			l.heads++
+		}
+	}
 	err = sideBySide(ctx, len(tags), headsAtOnce, func(ctx context.Context, i int) error {
 		l.tags[i] = p.answer(ctx, l, tags[i])
 		return p.stops(ctx, l.tags[i].err)

@@ -45,7 +45,7 @@ func (s *Sweeper) plan(ctx context.Context, id string, beat func(string)) (plims
 	}
 	p := &planner{
 		pass:   &pass{Sweeper: s, registry: r, in: workflows.PageInput{Registry: id, Recipe: recipe}, began: s.Now()},
-		images: map[plimsoll.Digest]bool{}, layers: map[plimsoll.Digest]int64{}, left: map[leftKey]*plimsoll.LeftOut{},
+		images: map[plimsoll.Digest]bool{}, layers: map[plimsoll.Digest]int64{}, left: map[leftKey]*plimsoll.Omission{},
 		plan: plimsoll.SweepPlan{
 			Registry: id, Recipe: recipe, Made: s.Now().UTC(), Rate: r.Conf.RequestsPerSecond, Platforms: map[string]int{},
 		},
@@ -53,23 +53,26 @@ func (s *Sweeper) plan(ctx context.Context, id string, beat func(string)) (plims
 	stop := beating(ctx, beat, p)
 	defer stop()
 	for cursor := ""; ; {
-		names, next, err := s.repositories(ctx, r, cursor)
+		page, err := s.repositories(ctx, r, cursor)
 		if err != nil {
 			return p.plan, err
 		}
 		p.asked(1)
-		for chunk := range slices.Chunk(names, repositoriesAtOnce) {
+		p.leave("by include and exclude", "repositories", "", page.leftOut)
+		for _, m := range page.missed {
+			p.leave("cannot be listed: "+kindOf(m.Err), "parts of the registry", m.Name, 1)
+		}
+		for chunk := range slices.Chunk(page.names, repositoriesAtOnce) {
 			err := sideBySide(ctx, len(chunk), len(chunk), func(ctx context.Context, i int) error { return p.repository(ctx, chunk[i]) })
 			if err != nil {
 				return p.plan, fmt.Errorf("plan a sweep of %s, repositories %s to %s: %w", id, chunk[0], chunk[len(chunk)-1], err)
 			}
 		}
-		if next == "" {
-			break
+		if page.next == "" {
+			return p.conclude(ctx)
 		}
-		cursor = next
+		cursor = page.next
 	}
-	return p.conclude(ctx)
 }
 
 // planner is one plan in the making.
@@ -80,7 +83,7 @@ type planner struct {
 	plan   plimsoll.SweepPlan
 	images map[plimsoll.Digest]bool  // manifests that were read, and indexes
 	layers map[plimsoll.Digest]int64 // compressed sizes as manifests claim them
-	left   map[leftKey]*plimsoll.LeftOut
+	left   map[leftKey]*plimsoll.Omission
 }
 
 type leftKey struct{ reason, of string }
@@ -98,14 +101,17 @@ func (p *planner) asked(n int) {
 	p.plan.Requests += n
 }
 
-func (p *planner) leave(reason, of, example string) {
+func (p *planner) leave(reason, of, example string, n int) {
+	if n == 0 {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := leftKey{cut(reason), of}
 	if p.left[k] == nil {
-		p.left[k] = &plimsoll.LeftOut{Reason: k.reason, Of: of, Example: example}
+		p.left[k] = &plimsoll.Omission{Reason: k.reason, Of: of, Example: example}
 	}
-	p.left[k].Count++
+	p.left[k].Count += n
 	p.left[k].Example = min(p.left[k].Example, example)
 }
 
@@ -115,13 +121,19 @@ func (p *planner) repository(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	p.asked(1 + len(l.tags)/registry.PageSize + len(l.tags))
+	p.asked(1 + len(l.tags)/registry.PageSize + l.heads)
+	for _, cut := range []struct {
+		by string
+		n  int
+	}{{"by include and exclude", l.scope.counts.Patterns}, {"not among the newest_tags", l.scope.counts.Newest}, {"pushed before moved_within", l.scope.counts.Moved}} {
+		p.leave(cut.by, "tags", name, cut.n)
+	}
 	p.mu.Lock()
 	p.plan.Repositories++
 	p.plan.Tags += len(l.tags)
 	p.mu.Unlock()
 	if l.failure != nil {
-		p.leave("the repository cannot be listed: "+kindOf(l.failure), "repositories", name)
+		p.leave("the repository cannot be listed: "+kindOf(l.failure), "repositories", name, 1)
 		return nil
 	}
 	known, err := p.known(ctx, name)
@@ -132,7 +144,7 @@ func (p *planner) repository(ctx context.Context, name string) error {
 		a := l.tags[i]
 		switch {
 		case a.err != nil:
-			p.leave(unansweredPrefix+kindOf(a.err), "tags", name+":"+a.tag)
+			p.leave(unansweredPrefix+kindOf(a.err), "tags", name+":"+a.tag, 1)
 			return nil
 		case known[a.tag] == a.digest:
 			p.mu.Lock()
@@ -205,20 +217,20 @@ func (p *planner) manifest(ctx context.Context, repository string, digest plimso
 	p.asked(1)
 	_, body, err := p.registry.Client.Manifest(ctx, repository, string(digest))
 	if err != nil {
-		p.leave("the manifest cannot be read: "+kindOf(err), "manifests", example)
+		p.leave("the manifest cannot be read: "+kindOf(err), "manifests", example, 1)
 		return p.stops(ctx, err)
 	}
 	p.outages.answered()
 	var m manifestFields
 	if err := json.Unmarshal(body, &m); err != nil {
-		p.leave("the manifest is not JSON", "manifests", example)
+		p.leave("the manifest is not JSON", "manifests", example, 1)
 		return nil
 	}
 	if len(m.Manifests) > 0 {
 		return p.index(ctx, repository, m, depth, example)
 	}
 	if kind := m.artifact(); kind != "" {
-		p.leave("no image: "+kind, "manifests", example)
+		p.leave("no image: "+kind, "manifests", example, 1)
 		return nil
 	}
 	p.image(m, platform)
@@ -227,16 +239,16 @@ func (p *planner) manifest(ctx context.Context, repository string, digest plimso
 
 func (p *planner) index(ctx context.Context, repository string, m manifestFields, depth int, example string) error {
 	if depth >= indexDepth {
-		p.leave("an index too deep in indexes", "manifests", example)
+		p.leave("an index too deep in indexes", "manifests", example, 1)
 		return nil
 	}
 	for _, child := range m.Manifests {
 		if child.Platform.OS == "unknown" {
-			p.leave("no image: attestation", "manifests", example)
+			p.leave("no image: attestation", "manifests", example, 1)
 			continue
 		}
 		if _, err := plimsoll.ParseDigest(string(child.Digest)); err != nil {
-			p.leave("an invalid digest in an index", "manifests", example)
+			p.leave("an invalid digest in an index", "manifests", example, 1)
 			continue
 		}
 		at := plimsoll.Platform{OS: child.Platform.OS, Architecture: child.Platform.Architecture, Variant: child.Platform.Variant}
@@ -296,14 +308,14 @@ func (p *planner) conclude(ctx context.Context) (plimsoll.SweepPlan, error) {
 	for _, l := range p.left {
 		p.plan.LeftOut = append(p.plan.LeftOut, *l)
 	}
-	slices.SortFunc(p.plan.LeftOut, func(a, b plimsoll.LeftOut) int {
+	slices.SortFunc(p.plan.LeftOut, func(a, b plimsoll.Omission) int {
 		if a.Count != b.Count {
 			return b.Count - a.Count
 		}
 		return strings.Compare(a.Of+a.Reason, b.Of+b.Reason)
 	})
 	if all := p.plan.LeftOut; len(all) > maxLeftOut {
-		rest := plimsoll.LeftOut{Reason: otherReasons, Of: "repositories, tags and manifests", Example: all[maxLeftOut-1].Example}
+		rest := plimsoll.Omission{Reason: otherReasons, Of: "repositories, tags and manifests", Example: all[maxLeftOut-1].Example}
 		for _, l := range all[maxLeftOut-1:] {
 			rest.Count += l.Count
 		}

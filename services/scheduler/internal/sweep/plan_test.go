@@ -56,7 +56,7 @@ func TestPlan(t *testing.T) {
 		Images: 3, Layers: 4, LayersKnown: 1, LayersToRead: 3, Bytes: int64(len(own("one").Bytes) + len(half.Bytes) + len(own("three").Bytes)),
 		// A catalog, two lists of tags, three HEADs, an index and three manifests, three configurations, three layers.
 		Requests: 1 + 2 + 3 + 4 + 3 + 3, Rate: 1000, AtLimit: 16 * time.Millisecond,
-		LeftOut: []plimsoll.LeftOut{{Reason: "no image: attestation", Count: 1, Of: "manifests", Example: "shop/multi:1"}},
+		LeftOut: []plimsoll.Omission{{Reason: "no image: attestation", Count: 1, Of: "manifests", Example: "shop/multi:1"}},
 	}
 	got.Made = want.Made
 	if diff := cmp.Diff(want, got); diff != "" {
