@@ -34,6 +34,9 @@ func (s *Sweeper) Finish(ctx context.Context, sweep plimsoll.Sweep, beat func(st
 	if err := s.count(ctx, sweep, present, t); err != nil {
 		return sweep, err
 	}
+	if t.counts.LayerBytes, err = s.plans(ctx, sweep); err != nil {
+		return sweep, err
+	}
 	since, err := s.since(ctx, sweep)
 	if err != nil {
 		return sweep, err
