@@ -17,6 +17,7 @@ const (
 	partExports  = "exports"
 	partLog      = "change log"
 	partTokens   = "tokens"
+	partUses     = "in use"
 )
 
 // parts is how the engines and feeds around stand: nil is well, an error says what is wrong.

@@ -18,6 +18,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/reporter/internal/api"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/inuse"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/pages"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
@@ -65,6 +66,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	engine, past := posture.New(conf), newPast(conf, findings)
 	advisories := openFeed(c, store, engine, state)
+	uses := inuse.New(store, time.Now, engine.SetInUse)
 	writer, err := report.New(report.Config{
 		Store: store, View: engine.View, Registries: c.Registries, Organisation: c.Organisation, Zone: c.ReportZone,
 		History: findings.All, Moved: past.movements.Why,
@@ -90,7 +92,7 @@ func Run(ctx context.Context, c Config) error {
 	defer running.Wait() // before the connections above are closed
 	defer stop()
 
-	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, findings, writer, temporal, advisories), c.Log)
+	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, findings, writer, temporal, advisories, uses), c.Log)
 	if err != nil {
 		return err
 	}
@@ -99,6 +101,7 @@ func Run(ctx context.Context, c Config) error {
 		return orNil(ctx, err, served())
 	}
 	running.Go(func() { follow(ctx, engine, hints, state, c.Log) })
+	running.Go(func() { uses.Run(ctx, func(err error) { state.set(partUses, err) }) })
 	running.Go(func() { keepSnapshots(ctx, engine, c.Log) })
 	running.Go(func() {
 		(&daily{store: store, view: engine.View, folder: c.Cache, parts: state, log: c.Log}).run(ctx, time.Now)
@@ -147,7 +150,7 @@ func ready(keeper *access.Keeper, state *parts, engine *posture.Engine) error {
 }
 
 // handler is every path of the reporter. Health is open to probes; all else goes by the tokens.
-func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, past past, findings *history.Tracker, w *report.Writer, sweeps api.Sweeps, f api.Feed) http.Handler {
+func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, past past, findings *history.Tracker, w *report.Writer, sweeps api.Sweeps, f api.Feed, uses api.InUse) http.Handler {
 	metrics := admin.NewRegistry()
 	metrics.MustRegister(gauges{engine.View, c.StaleAfter})
 	ops := admin.Handler(metrics, func() error { return ready(keeper, state, engine) })
@@ -160,7 +163,7 @@ func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Eng
 	}).Register(site)
 	root := http.NewServeMux()
 	api.New(api.Config{
-		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Timeline: past.timelines.Of, Reports: w, Sweeps: sweeps, Feed: f, Registries: c.Registries, StaleAfter: c.StaleAfter,
+		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Timeline: past.timelines.Of, Reports: w, Sweeps: sweeps, Feed: f, Uses: uses, Registries: c.Registries, StaleAfter: c.StaleAfter,
 		Version: version(), Parts: state.words, Now: time.Now, Log: c.Log,
 	}).Register(root, keeper.Require)
 	root.Handle("GET /healthz", ops)

@@ -23,6 +23,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/access"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/exchange"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/inuse"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posturetest"
@@ -143,7 +144,7 @@ func newSite(t *testing.T, tags int) *site {
 		t.Fatal(err)
 	}
 	s.api = New(Config{
-		View: w.Engine.View, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Replay: history.NewReplays(w.Config()).At, Reports: writer, Sweeps: s.sweeps, Feed: s.feed, Registries: w.Registries, StaleAfter: 48 * time.Hour, Version: "test",
+		View: w.Engine.View, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Replay: history.NewReplays(w.Config()).At, Reports: writer, Sweeps: s.sweeps, Feed: s.feed, Uses: inuse.New(w.Store, w.Now, w.Engine.SetInUse), Registries: w.Registries, StaleAfter: 48 * time.Hour, Version: "test",
 		Parts: func() map[string]string { return map[string]string{"nats": "ok"} }, Now: w.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	mux := http.NewServeMux()

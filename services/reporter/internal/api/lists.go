@@ -130,7 +130,7 @@ func each[T, U any](rows iter.Seq[T], as func(T) U) iter.Seq[U] {
 func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 	if v, f, ok := s.filtered(w, r); ok {
 		now := s.Now()
-		cells := append(slices.Clip(list.ImageColumns), list.ExploitedColumn(v), list.OverdueColumn(v, now))
+		cells := append(slices.Clip(list.ImageColumns), list.ExploitedColumn(v), list.OverdueColumn(v, now), list.InUseColumn(v))
 		cells = append(cells, list.DirectBaseColumns(v)...)
 		sendList(s, w, r, "images", list.Images(v, f), cells, func(r *posture.Row) list.Image {
 			im := list.ImageOf(v, r)

@@ -95,6 +95,7 @@ func TestAnswersMatchTheDocument(t *testing.T) {
 		{"GET", "/api/v1/advisories/{id}", "/api/v1/advisories/CVE-2021-44228", ""},
 		{"POST", "/api/v1/advisories/update", "/api/v1/advisories/update", `{"accept":true}`},
 		{"POST", "/api/v1/advisories/own", "/api/v1/advisories/own", "a record"},
+		{"POST", "/api/v1/in-use", "/api/v1/in-use", `{"source":"east","digests":["` + string(v.Rows()[0].Digest) + `"]}`},
 		{"GET", "/api/v1/coverage", "/api/v1/coverage", ""},
 		{"GET", "/api/v1/coverage/gaps", "/api/v1/coverage/gaps", ""},
 		{"GET", "/api/v1/coverage/feeds", "/api/v1/coverage/feeds", ""},

@@ -49,6 +49,7 @@ type Config struct {
 	Reports    *report.Writer
 	Sweeps     Sweeps
 	Feed       Feed
+	Uses       InUse
 	Registries []plimsoll.Registry
 	StaleAfter time.Duration
 	Version    string
@@ -97,6 +98,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/advisories/{id...}", access.Viewer, s.advisory},
 		{"POST /api/v1/advisories/update", access.Operator, s.update},
 		{"POST /api/v1/advisories/own", access.Operator, s.addOwn},
+		{"POST /api/v1/in-use", access.Operator, s.inUse},
 		{"GET /api/v1/coverage", access.Viewer, s.coverage},
 		{"GET /api/v1/coverage/gaps", access.Viewer, s.gaps},
 		{"GET /api/v1/coverage/feeds", access.Viewer, s.feeds},

@@ -21,14 +21,20 @@ const (
 
 func isLink(s string) bool { return s == LinkOwn || s == LinkBase || isDigest(s) }
 
-// stands is the condition that a row stands on a base; nil when the filter has none.
+// stands is the condition that a row stands on a base and is in use, as far as the filter asks; nil when it does not.
 func (f Filter) stands(v *posture.View) func(*posture.Row) bool {
-	values := f.values["base"]
-	if values == nil {
+	bases, uses := f.values["base"], f.values["in_use"]
+	if bases == nil && uses == nil {
 		return nil
 	}
-	on := v.On(digests(values)...)
+	on, now := v.On(digests(bases)...), f.at(v)
 	return func(r *posture.Row) bool {
+		if uses != nil && !slices.Contains(uses, InUseWord(v, r, now)) {
+			return false
+		}
+		if bases == nil {
+			return true
+		}
 		_, _, ok := on(r)
 		return ok
 	}

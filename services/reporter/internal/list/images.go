@@ -266,6 +266,7 @@ type Image struct {
 	Size       int64                         `json:"size"`
 	Layers     int                           `json:"layers"`
 	Active     bool                          `json:"active"`
+	InUse      *InUse                        `json:"in_use"`            // null: not known
 	Overdue    *int                          `json:"overdue,omitempty"` // places of findings beyond their deadline; in the list of images alone
 	First      time.Time                     `json:"first_seen,omitzero"`
 	Moved      time.Time                     `json:"moved,omitzero"`
@@ -284,7 +285,7 @@ func ImageOf(v *posture.View, r *posture.Row) Image {
 		Verdict: r.Verdict.State, Violations: some(r.Verdict.Violations), Reasons: some(r.Verdict.Reasons),
 		Coverage: r.Coverage, Read: r.Read, Known: r.Known, Counts: map[plimsoll.Severity]int{},
 		Findings: r.Findings, Fixable: r.Fixable, Packages: r.Packages, Content: r.Content, Size: r.Size, Layers: r.Layers,
-		Active: r.Active, First: r.First, Moved: r.Moved, Behind: r.Behind, Owner: r.Owner,
+		Active: r.Active, InUse: inUseOf(v, r), First: r.First, Moved: r.Moved, Behind: r.Behind, Owner: r.Owner,
 	}
 	if v.Exploitation() {
 		im.Exploited = &r.Exploited

@@ -81,6 +81,7 @@ var params = map[string]param{
 	"overdue":  {words: []string{"yes"}},
 	"detected": {check: isDays, want: "a number of days, as in 7d"},
 	"base":     {check: isDigest, want: "sha256: and 64 hexadecimal digits"}, // of the view that knows chains: see stands
+	"in_use":   {words: []string{InUseYes, InUseNo, InUseUnknown}},           // likewise: see stands
 	"link":     {check: isLink, want: "own, base, or the digest of a base"},  // likewise: see within
 	"layer":    {check: isNumber, want: "a layer's index, lowest 0"},         // of the spot where a finding stands: see finding
 

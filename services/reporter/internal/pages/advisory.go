@@ -23,6 +23,8 @@ type advisoryPage struct {
 	Stored     number
 	Unique     number
 	Undecided  number
+	InUse      number
+	NotTold    *number // affected images of which nobody told whether they are in use; nil for none
 	Records    []recordLine
 	Fixed      []fixedLine
 	Rows       []posture.Place
@@ -80,6 +82,7 @@ func (s *Server) advisory(w http.ResponseWriter, r *http.Request) {
 	n := list.Count(v, all)
 	p.Active = number{N: list.Count(v, act).Images, URL: link("/images", act.Query())}
 	p.Stored = number{N: n.Images, URL: link("/images", all.Query())}
+	p.use(v, all)
 	p.Unique = number{N: n.Unique, URL: link("/findings", all.With("group", "unique").Query())}
 	if len(a.Places) > 0 && a.Places[0].Finding.Class == plimsoll.ClassEndOfLife {
 		p.Ended = a.Places[0].Finding.Source
@@ -99,6 +102,18 @@ func (s *Server) advisory(w http.ResponseWriter, r *http.Request) {
 func (p *advisoryPage) undecided(v *posture.View) {
 	short := stored(p.Registry).With("coverage", list.Short)
 	p.Undecided = number{N: len(short.Rows(v)), URL: link("/images", short.Query())}
+}
+
+// use counts the affected images that are in use, and those of which that is not known.
+func (p *advisoryPage) use(v *posture.View, affected list.Filter) {
+	count := func(word string) number {
+		f := affected.With("in_use", word)
+		return number{N: list.Count(v, f).Images, URL: link("/images", f.Query())}
+	}
+	p.InUse = count(list.InUseYes)
+	if n := count(list.InUseUnknown); n.N > 0 {
+		p.NotTold, p.InUse.Unsure = &n, "nobody told of some of them whether they are in use"
+	}
 }
 
 // ended is what an end of life says, of which there is no record.

@@ -40,6 +40,7 @@ type imagePage struct {
 	Link      string         // the link filtered by
 	AllLinks  string
 	FindingsN number
+	InUse     useCell
 	Chips     []chipGroup
 	Findings  section[posture.Place]
 	Packages  section[plimsoll.Package]
@@ -141,7 +142,7 @@ func (s *Server) image(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, http.StatusNotFound, "No such image", "No stored image is called "+list.Visible(ref)+". It may have gone from its registry, or was never listed.")
 		return
 	}
-	p := imagePage{frame: s.frame(r, "images", list.Name(row)), Ref: ref, Row: row, Unread: list.Unread(row)}
+	p := imagePage{frame: s.frame(r, "images", list.Name(row)), Ref: ref, Row: row, Unread: list.Unread(row), InUse: useOf(v, row, s.Now())}
 	p.tabs(rows)
 	p.coverage()
 	own := rowFilter(row)

@@ -63,6 +63,7 @@ type imageLine struct {
 	NoBase         string    // why none is
 	Overdue        number
 	Over           int // days since the oldest of their deadlines
+	InUse          useCell
 }
 
 // split is a number of findings by what brought them. Base is not shown where no base is known.
@@ -111,6 +112,7 @@ func (s *Server) imageOf(v *posture.View, r *posture.Row, f list.Filter) imageLi
 		FixableLink:   findings(r.Fixable, own.With("fixable", "yes")),
 		ExploitedLink: exploited(v, r, own.With("exploited", "yes")),
 		Secrets:       secretCellOf(r),
+		InUse:         useOf(v, r, s.Now()),
 	}
 }
 
@@ -226,7 +228,7 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) {
 	v := s.View()
 	p.count(v)
 	p.Chips = append(imageChips(p.Path, p.Filter), s.platformChips(v, p.listing)...)
-	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "exploited=yes", "act", "class="+string(plimsoll.ClassEndOfLife), "overdue", "detected=7d", "platform", "registry", "sort", "group",
+	p.Set = setChips(p.Path, p.Filter, "scope", "verdict", "coverage", "severity", "fixable", "exploited=yes", "act", "class="+string(plimsoll.ClassEndOfLife), "overdue", "detected=7d", "platform", "registry", "sort", "group", "in_use",
 		"secret="+list.SecretAny, "file="+list.FileAltered, "file="+list.FileForeign)
 	nameBases(v, p.Set)
 	p.Group = p.Filter.Get("group")
@@ -310,6 +312,7 @@ func imageChips(path string, f list.Filter) []chipGroup {
 			toggled(path, f, "detected", "7d", "new this week"),
 			toggled(path, f, "act", list.ActNow, "must act now"), toggled(path, f, "class", string(plimsoll.ClassEndOfLife), "end of life"),
 		}},
+		{"In use", chips(path, f, "in_use", list.InUseYes, list.InUseNo, list.InUseUnknown)},
 		{"Holds", []chip{
 			toggled(path, f, "secret", list.SecretAny, "secret"), toggled(path, f, "file", list.FileAltered, "altered file"),
 			toggled(path, f, "file", list.FileForeign, "unowned set-uid"),

@@ -134,7 +134,7 @@ func (e *Engine) freshness(s *state, registry string, now time.Time) freshness {
 func (e *Engine) ageRows(s *state, now time.Time) {
 	if now.Before(s.clock) {
 		for _, t := range s.tags {
-			if len(t.rows) > 0 && t.rows[0].Active != e.active(t.ref.Moved, now) {
+			if len(t.rows) > 0 && t.rows[0].Active != e.active(e.moved(t), now) {
 				s.touch(t)
 			}
 		}
@@ -148,7 +148,7 @@ func (e *Engine) ageRows(s *state, now time.Time) {
 	}
 }
 
-// active reports whether a tag moved lately. One whose move nobody saw counts: it may be in use.
+// active reports whether a tag moved lately, or was in use (see [Engine.moved]). One whose move nobody saw counts: it may be in use.
 func (e *Engine) active(moved, now time.Time) bool {
 	return moved.IsZero() || now.Sub(moved) <= e.activeFor()
 }
@@ -157,11 +157,12 @@ func (e *Engine) activeFor() time.Duration { return time.Duration(e.cfg.ActiveDa
 
 // expect notes when the rows of a tag stop being active.
 func (e *Engine) expect(s *state, t *tag) {
-	if t.ref.Moved.IsZero() || !e.active(t.ref.Moved, s.clock) {
+	moved := e.moved(t)
+	if moved.IsZero() || !e.active(moved, s.clock) {
 		t.expires = time.Time{}
 		return
 	}
-	if at := t.ref.Moved.Add(e.activeFor()); !at.Equal(t.expires) {
+	if at := moved.Add(e.activeFor()); !at.Equal(t.expires) {
 		t.expires = at
 		heap.Push(&s.aging, expiry{at, t})
 	}

@@ -49,6 +49,7 @@ type Engine struct {
 
 	mu      sync.Mutex // one writer
 	state   *state
+	inUse   map[plimsoll.Digest]InUse
 	matcher *match.Matcher
 	trials  *trials // of matcher
 

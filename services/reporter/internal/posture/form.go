@@ -31,7 +31,7 @@ func (e *Engine) blank(s *state, t *tag) *Row {
 	return &Row{
 		Reference: plimsoll.Reference{Registry: t.key.registry, Repository: t.key.repository, Tag: t.key.tag, Digest: r.Digest},
 		ref:       t.key,
-		Digest:    r.Digest, First: r.First, Moved: r.Moved, Active: e.active(r.Moved, s.clock), Owner: e.owner(t, nil),
+		Digest:    r.Digest, First: r.First, Moved: r.Moved, Active: e.active(e.moved(t), s.clock), Owner: e.owner(t, nil),
 		Known: noKnowledge, Counts: noCounts,
 	}
 }

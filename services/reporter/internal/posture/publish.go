@@ -21,7 +21,7 @@ func (e *Engine) publish() {
 	v := &View{
 		at: s.clock, ended: s.ended(), position: maps.Clone(s.positions), policy: e.cfg.Policy, matcher: e.matcher,
 		found: s.findings.share(), rows: s.rows, places: s.tally.places.share(), flawed: s.tally.rows.share(),
-		lists: s.shelf.count, stacks: s.stacks.all.share(), cfg: &e.cfg, clock: e.cfg.Clock, events: s.allEvents(), faults: s.allFaults(), gaps: s.gaps(),
+		lists: s.shelf.count, stacks: s.stacks.all.share(), cfg: &e.cfg, inUse: e.inUse, clock: e.cfg.Clock, events: s.allEvents(), faults: s.allFaults(), gaps: s.gaps(),
 		lineage: s.standing.tree.Freeze(), former: s.standing.formerNames(), trials: e.trials, rebuilds: map[string][2][]Action{},
 	}
 	if e.cfg.Owners.configured() {

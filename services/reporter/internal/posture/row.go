@@ -163,6 +163,7 @@ type Event struct {
 //	func (v *View) Findings(r *Row) []plimsoll.Finding
 //	func (v *View) Each(r *Row) iter.Seq2[*plimsoll.Finding, Spot]   // the same without copies and order: for counting
 //	func (v *View) Having(cond func(*plimsoll.Finding) bool) *Having  // the findings that meet a condition
+//	func (v *View) InUse(r *Row) (InUse, bool)                // when it was last seen in use; false: nobody told
 //	func (v *View) Packages() iter.Seq[*plimsoll.Package]     // distinct ones
 //	func (v *View) Holders(wanted func(*plimsoll.Package) bool) iter.Seq2[*Row, iter.Seq2[*plimsoll.Package, Spot]]
 //	func (v *View) Advisories() []Listed                     // that affect anything, worst first

@@ -35,6 +35,7 @@ type View struct {
 	events     []Event // newest first
 	faults     []string
 	cfg        *Config
+	inUse      map[plimsoll.Digest]InUse // nil: nobody told, or it is a past moment
 	clock      Clock
 	lineage    *lineage.Lineage
 	former     []formerName // images that tags held before
