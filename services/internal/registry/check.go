@@ -26,12 +26,31 @@ type Step struct {
 	Skipped bool   // not tried, because an earlier step that this one needs has failed or found nothing
 }
 
+// A Finder finds what a registry holds, for a check: one page of each listing is enough.
+type Finder interface {
+	// FirstRepositories are some repositories, and a few words on the listing: how many, and what of it could not be listed.
+	FirstRepositories(ctx context.Context) (names []string, about string, err error)
+	// FirstTags are some tags of a repository and, where the listing tells it, the digest of the first.
+	FirstTags(ctx context.Context, repository string) (names []string, digest plimsoll.Digest, more bool, err error)
+	// Account says how long the credentials last; the zero value: nothing is known.
+	Account(ctx context.Context) plimsoll.Credential
+}
+
 // Check tries what reading this registry needs, step by step: resolve, tls, auth, list, manifest and a ranged read of a blob. It
 // reads everything afresh (files, addresses, connections), tries each thing once and changes nothing in the client. The steps
-// come as they end.
-func (c *Client) Check(ctx context.Context) iter.Seq[Step] {
+// come as they end. find makes what lists the registry, over the client that the check uses; none: the specification's catalog and tags.
+func (c *Client) Check(ctx context.Context, find func(*Client) (Finder, error)) iter.Seq[Step] {
 	return func(yield func(Step) bool) {
 		k, err := c.newChecker()
+		if err == nil {
+			k.find = specified{k.c}
+			if find != nil {
+				var f Finder
+				if f, err = find(k.c); f != nil {
+					k.find = f
+				}
+			}
+		}
 		if err != nil {
 			yield(Step{Name: "configuration", Detail: err.Error(), Fix: "correct this registry's configuration"})
 			return
@@ -59,12 +78,14 @@ func (c *Client) Check(ctx context.Context) iter.Seq[Step] {
 // checker carries what one step finds to the next.
 type checker struct {
 	c       *Client
+	find    Finder
 	stopped string // why the steps left are skipped
 
 	ping       *http.Response // of GET /v2/ without credentials, body closed
 	html       bool
 	repository string
 	tag        string
+	digest     plimsoll.Digest // of the tag, where the listing tells
 	blobs      []plimsoll.Digest
 }
 
@@ -193,7 +214,15 @@ func (k *checker) auth(ctx context.Context) Step {
 		return failed(k.c.statusFault("auth", resp))
 	}
 	drain(resp.Body)
-	return Step{OK: true, Detail: k.describeAuth(ctx, asked)}
+	step := Step{OK: true, Detail: k.describeAuth(ctx, asked)}
+	account := k.find.Account(ctx)
+	if !account.Expires.IsZero() {
+		step.Detail += fmt.Sprintf(", until %s (%d days)", account.Expires.Format(time.DateOnly), int(time.Until(account.Expires).Hours()/24))
+	}
+	if account.State == plimsoll.CredentialEnding || account.State == plimsoll.CredentialEnded {
+		step.Fix = fmt.Sprintf("the credentials end on %s: renew them", account.Expires.Format(time.DateOnly))
+	}
+	return step
 }
 
 func (k *checker) describeAuth(ctx context.Context, asked challenge) string {
@@ -220,18 +249,15 @@ func (k *checker) list(ctx context.Context) Step {
 	if len(repositories) > 0 {
 		detail = fmt.Sprintf("%d repositories by configuration", len(repositories))
 	} else {
-		found, next, err := k.c.Catalog(ctx, "", PageSize)
+		found, about, err := k.find.FirstRepositories(ctx)
 		if err != nil {
 			return failed(err)
 		}
-		repositories, detail = found, fmt.Sprintf("catalog: %d repositories", len(found))
-		if next != "" {
-			detail += " on the first page, more follow"
-		}
+		repositories, detail = found, about
 	}
 	if len(repositories) == 0 {
 		k.stopped = "there is no image yet"
-		return Step{OK: true, Detail: "catalog: empty", Fix: "push an image, or list repositories in this registry's configuration if there should be some"}
+		return Step{OK: true, Detail: detail, Fix: "push an image, or list repositories in this registry's configuration if there should be some"}
 	}
 	return k.findTag(ctx, repositories, detail)
 }
@@ -239,14 +265,14 @@ func (k *checker) list(ctx context.Context) Step {
 func (k *checker) findTag(ctx context.Context, repositories []string, detail string) Step {
 	var last error
 	for _, r := range repositories[:min(len(repositories), checkRepositories)] {
-		tags, next, err := k.c.Tags(ctx, r, "", PageSize)
+		tags, digest, more, err := k.find.FirstTags(ctx, r)
 		if err != nil {
 			last = err
 			continue
 		}
 		if len(tags) > 0 {
-			k.repository, k.tag = r, tags[0]
-			return Step{OK: true, Detail: fmt.Sprintf("%s; %s has %d tags%s", detail, r, len(tags), map[bool]string{true: " and more"}[next != ""])}
+			k.repository, k.tag, k.digest = r, tags[0], digest
+			return Step{OK: true, Detail: fmt.Sprintf("%s; %s has %d tags%s", detail, r, len(tags), map[bool]string{true: " and more"}[more])}
 		}
 	}
 	if last != nil {
@@ -262,9 +288,12 @@ func (k *checker) findTag(ctx context.Context, repositories []string, detail str
 }
 
 func (k *checker) manifest(ctx context.Context) Step {
-	d, err := k.c.Head(ctx, k.repository, k.tag)
-	if err != nil {
-		return failed(err)
+	d := Descriptor{Digest: k.digest, MediaType: "by the listing"}
+	if k.digest == "" {
+		var err error
+		if d, err = k.c.Head(ctx, k.repository, k.tag); err != nil {
+			return failed(err)
+		}
 	}
 	_, body, err := k.c.Manifest(ctx, k.repository, string(d.Digest))
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 func outline(ctx context.Context, c *Client) (string, map[string]Step) {
 	var marks []string
 	steps := map[string]Step{}
-	for s := range c.Check(ctx) {
+	for s := range c.Check(ctx, nil) {
 		mark := "✗"
 		if s.OK {
 			mark = "✓"
@@ -67,7 +67,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("step %s has nothing wrong and a fix: %s", s.Name, s.Fix)
 		}
 	}
-	for range c.Check(t.Context()) { // whoever stops listening stops the check
+	for range c.Check(t.Context(), nil) { // whoever stops listening stops the check
 		break
 	}
 }

@@ -182,3 +182,26 @@ func TestHarborBadDigest(t *testing.T) {
 		t.Errorf("%v, %v; want ErrInvalid", tags, err)
 	}
 }
+
+// TestHarborCheck has `registry check` list by the vendor's API, and read a manifest without a request by tag.
+func TestHarborCheck(t *testing.T) {
+	t.Parallel()
+	f := newFakeHarbor(t, nil)
+	s := f.source(harborConf(t))
+	names, about, err := s.FirstRepositories(t.Context())
+	if err != nil || len(names) != 101 || !strings.Contains(about, "listed as harbor: 101 repositories, more follow") {
+		t.Errorf("%d, %q, %v", len(names), about, err)
+	}
+	tags, first, more, err := s.FirstTags(t.Context(), names[0])
+	if err != nil || len(tags) != 101 || first == "" || !more {
+		t.Errorf("%d tags, %q, %v, %v", len(tags), first, more, err)
+	}
+	f.deny("/api/v2.0/projects/shop/", http.StatusForbidden)
+	if names, about, err := s.FirstRepositories(t.Context()); err != nil || len(names) != 1 || !strings.Contains(about, "1 parts cannot be listed") {
+		t.Errorf("with a project denied: %v, %q, %v", names, about, err)
+	}
+	f.deny("/api/v2.0/projects/hub/", http.StatusForbidden)
+	if _, _, err := s.FirstRepositories(t.Context()); !errors.Is(err, plimsoll.ErrDenied) {
+		t.Errorf("with all denied: %v", err)
+	}
+}
