@@ -39,6 +39,11 @@ func (r *told) Head(_ context.Context, repository, tag string) (registry.Descrip
 	return registry.Descriptor{}, plimsoll.ErrUnavailable
 }
 
+func (r *told) Manifest(context.Context, string, string) (registry.Descriptor, []byte, error) {
+	r.t.Error("a sweep reads no manifest")
+	return registry.Descriptor{}, nil, plimsoll.ErrUnavailable
+}
+
 func (r *told) Throttled() int64 { return 0 }
 
 func (r *told) Credentials(_ context.Context, now time.Time) []plimsoll.Credential {
