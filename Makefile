@@ -12,10 +12,12 @@ SHARED   ?= $(abspath ../shared)
 CORPUS   ?= $(PLIMSOLL_CORPUS)
 PEERS    ?= $(PLIMSOLL_PEERS)
 ROUNDS   ?= 3
+SEEDS    ?= 5
+SOAK     ?= 30m
 IMAGES   ?= 10000,100000
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint tidy generate bench bench-worker bench-reporter parity images clean vuln FORCE
+.PHONY: help build demo test faults soak lint tidy generate bench bench-worker bench-reporter parity images clean vuln FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -34,6 +36,12 @@ demo: $(BIN) $(ANALYSE) ## start everything on this machine with a sample regist
 
 test: ## test every module by itself, with the race detector
 	@.ci/test $(MODULES)
+
+faults: ## strike a running system with every fault, and a build that must fail on some (SEEDS=5)
+	@cd services/standalone && PLIMSOLL_FAULTS=all PLIMSOLL_FAULT_SEEDS=$(SEEDS) GOWORK=off go test -v -count=1 -timeout 0 ./faults
+
+soak: ## strike one system with faults at random, and a build that must fail on some (SOAK=30m)
+	@cd services/standalone && PLIMSOLL_FAULTS=all PLIMSOLL_SOAK=$(SOAK) GOWORK=off go test -v -count=1 -timeout 0 -run '^(TestSoak|TestEarlyAcknowledgementIsNoticed)$$' ./faults
 
 lint: ## vet, format and lint every module
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && GOWORK=off go vet ./... && GOWORK=off go run $(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done

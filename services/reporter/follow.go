@@ -2,7 +2,6 @@ package reporter
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -80,18 +79,28 @@ func natsAccess(c config.NATS) (o []nats.Option, err error) {
 	if c.CredentialsFile != "" {
 		o = append(o, nats.UserCredentials(c.CredentialsFile))
 	}
-	if c.CAFile == "" {
-		return o, nil
+	if c.CertFile != "" {
+		o = append(o, nats.ClientCert(c.CertFile, c.KeyFile)) // read again at each connection
 	}
-	pem, err := os.ReadFile(c.CAFile)
+	if c.CAFile != "" {
+		if err := authorities(c.CAFile); err != nil {
+			return nil, err
+		}
+		o = append(o, nats.RootCAs(c.CAFile))
+	}
+	return o, nil
+}
+
+// authorities says at the start what is wrong with the file, and not at each connection.
+func authorities(file string) error {
+	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("nats.ca_file: %w", err)
+		return fmt.Errorf("nats.ca_file: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("nats.ca_file %s: %w: no certificate in PEM form", c.CAFile, plimsoll.ErrInvalid)
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return fmt.Errorf("nats.ca_file %s: %w: no certificate in PEM form", file, plimsoll.ErrInvalid)
 	}
-	return append(o, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool})), nil
+	return nil
 }
 
 // fold makes the posture, of the newest snapshot or of the whole bucket, until it has worked once. What could not be read is

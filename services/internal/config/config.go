@@ -31,6 +31,8 @@ type NATS struct {
 	URL             string `yaml:"url"`
 	CredentialsFile string `yaml:"credentials_file"`
 	CAFile          string `yaml:"ca_file"`
+	CertFile        string `yaml:"cert_file"` // client certificate
+	KeyFile         string `yaml:"key_file"`
 	User            string `yaml:"-"` // given by the embedded engine
 	Password        string `yaml:"-"`
 	Memory          bool   `yaml:"-"` // streams in memory: the embedded engine's data does not outlive the process

@@ -67,6 +67,8 @@ var docs = map[string]fieldDoc{
 	"nats.url":              {"", "NATS server with JetStream, several with commas. Empty: the embedded one, under data."},
 	"nats.credentials_file": {"", "NATS credentials (.creds) file. PLIMSOLL_NATS_USER and PLIMSOLL_NATS_PASSWORD are the other way."},
 	"nats.ca_file":          {"", "PEM file of the authorities that sign the server's certificate. Empty: the system's."},
+	"nats.cert_file":        {"", "PEM file of the client certificate; with key_file."},
+	"nats.key_file":         {"", "PEM file of the client certificate's key; with cert_file."},
 
 	"temporal.address":      {"", "Temporal frontend, host:port. Empty: the embedded one, under data."},
 	"temporal.namespace":    {"default", "Temporal namespace. It must exist."},

@@ -9,7 +9,7 @@ import (
 // relativeTo makes the paths in f that are relative to dir usable from the working directory.
 func (f File) relativeTo(dir string) File {
 	paths := []*string{
-		&f.Data, &f.TokensFile, &f.Bucket.SecretKeyFile, &f.Bucket.CAFile, &f.NATS.CredentialsFile, &f.NATS.CAFile,
+		&f.Data, &f.TokensFile, &f.Bucket.SecretKeyFile, &f.Bucket.CAFile, &f.NATS.CredentialsFile, &f.NATS.CAFile, &f.NATS.CertFile, &f.NATS.KeyFile,
 		&f.Temporal.APIKeyFile, &f.Temporal.CAFile, &f.Temporal.CertFile, &f.Temporal.KeyFile, &f.Reporter.Cache, &f.Reporter.BundleKey, &f.Reporter.EndOfLife,
 		&f.Reporter.Owners,
 	}

@@ -163,6 +163,7 @@ func TestOneFault(t *testing.T) {
 		"nats: {url: 'http://x'}":                       "nats.url: not a NATS address",
 		"nats: {url: 'nats://u:geheim@x'}":              "nats.url: holds a user",
 		"temporal: {address: x}":                        "write host:port",
+		"nats: {key_file: x}":                           "nats.cert_file: empty, with nats.key_file given",
 		"temporal: {cert_file: x}":                      "temporal.key_file: empty, with temporal.cert_file given",
 		"scheduler: {workers: ['']}":                    "scheduler.workers[0]",
 		"scheduler: {workers: a}":                       "want a list",

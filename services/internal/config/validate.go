@@ -103,6 +103,7 @@ func (c *checker) bucket(b blob.Config) {
 }
 
 func (c *checker) nats(n NATS) {
+	c.pair("nats.cert_file", n.CertFile, "nats.key_file", n.KeyFile)
 	if n.URL == "" {
 		return
 	}

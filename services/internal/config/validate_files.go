@@ -15,6 +15,8 @@ func (c *checker) files(f File, p Part) {
 	if p != PartWorker {
 		c.readable("nats.credentials_file", f.NATS.CredentialsFile)
 		c.readable("nats.ca_file", f.NATS.CAFile)
+		c.readable("nats.cert_file", f.NATS.CertFile)
+		c.readable("nats.key_file", f.NATS.KeyFile)
 		c.readable("temporal.api_key_file", f.Temporal.APIKeyFile)
 		c.readable("temporal.ca_file", f.Temporal.CAFile)
 		c.readable("temporal.cert_file", f.Temporal.CertFile)

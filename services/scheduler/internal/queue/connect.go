@@ -45,6 +45,9 @@ func connectOptions(c config.NATS, log *slog.Logger) []nats.Option {
 	if c.CAFile != "" {
 		o = append(o, nats.RootCAs(c.CAFile))
 	}
+	if c.CertFile != "" {
+		o = append(o, nats.ClientCert(c.CertFile, c.KeyFile)) // read again at each connection
+	}
 	if c.User != "" {
 		o = append(o, nats.UserInfo(c.User, c.Password))
 	}

@@ -27,6 +27,7 @@ func (h *holder) hold(ctx context.Context, m jetstream.Msg) {
 		h.bury(ctx, m, r, "delivered too often without an answer", deliveries)
 		return
 	}
+	acknowledgeEarly(m)
 	stop := h.beat(ctx, m)
 	err = h.flights.do(ctx, r, h.persist)
 	stop()

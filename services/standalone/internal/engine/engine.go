@@ -21,9 +21,27 @@ type Options struct {
 	// Log receives the engines' warnings and errors. Default: slog.Default().
 	Log *slog.Logger
 
+	// Only starts one engine alone: EngineTemporal or EngineS3. Empty: all. A test of faults runs each in a process of its
+	// own, so that it can be killed alone.
+	Only string
+	// Secret is the bucket's secret key in place of one made at each start, so that clients outlive a restart.
+	Secret string
+	// TemporalTLS are the files that Temporal's listener speaks TLS with; nil: plain text.
+	TemporalTLS *TLSFiles
+
 	// sideCar keeps the objects' metadata beside the bucket even where extended attributes work; for tests.
 	sideCar bool
 }
+
+// The engines that can be started alone.
+const (
+	EngineTemporal = "temporal"
+	EngineS3       = "s3"
+)
+
+// TLSFiles name a listener's certificate and key and the authority that signed it, in PEM form. Clients must show a
+// certificate of the same authority.
+type TLSFiles struct{ Cert, Key, CA string }
 
 // NATS tells how to connect to the embedded queue.
 type NATS struct {
@@ -84,10 +102,15 @@ func Start(ctx context.Context, o Options) (*Engines, error) {
 	}
 
 	e := &Engines{}
-	starts := []func() (stopFunc, error){
-		func() (stop stopFunc, err error) { e.NATS, stop, err = startNATS(ctx, dir.nats, o); return },
-		func() (stop stopFunc, err error) { e.Temporal, stop, err = startTemporal(ctx, dir.temporal, o); return },
-		func() (stop stopFunc, err error) { e.S3, stop, err = startS3(ctx, dir, o); return },
+	var starts []func() (stopFunc, error)
+	if o.Only == "" {
+		starts = append(starts, func() (stop stopFunc, err error) { e.NATS, stop, err = startNATS(ctx, dir.nats, o); return })
+	}
+	if o.Only == "" || o.Only == EngineTemporal {
+		starts = append(starts, func() (stop stopFunc, err error) { e.Temporal, stop, err = startTemporal(ctx, dir.temporal, o); return })
+	}
+	if o.Only == "" || o.Only == EngineS3 {
+		starts = append(starts, func() (stop stopFunc, err error) { e.S3, stop, err = startS3(ctx, dir, o); return })
 	}
 	stops, err := startAll(starts)
 	stops = append([]stopFunc{locks.release}, stops...)

@@ -49,3 +49,11 @@ func randomInt(n int) int {
 
 // secret returns 130 bits of randomness as text that is safe in a URL.
 func secret() string { return rand.Text() }
+
+// secret is the given one or one made now.
+func (o Options) secret() string {
+	if o.Secret != "" {
+		return o.Secret
+	}
+	return secret()
+}

@@ -73,7 +73,7 @@ func runGateway(ctx context.Context, dir folders, o Options) (s S3, stop stopFun
 		if berr != nil {
 			return S3{}, nil, berr
 		}
-		s = S3{Endpoint: hostPort(ports[0]), AccessKey: user, SecretKey: secret(), Bucket: bucketName, Region: region}
+		s = S3{Endpoint: hostPort(ports[0]), AccessKey: user, SecretKey: o.secret(), Bucket: bucketName, Region: region}
 		if stop, err = serve(ctx, be, s, o); err == nil || !errors.Is(err, unix.EADDRINUSE) {
 			return s, stop, err
 		}

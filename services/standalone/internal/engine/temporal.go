@@ -32,7 +32,7 @@ func startTemporal(ctx context.Context, dir string, o Options) (Temporal, stopFu
 		return Temporal{}, nil, fmt.Errorf("start temporal: %w", err)
 	}
 	log := newTemporalLog(o.Log)
-	srv, address, err := runTemporal(db, log)
+	srv, address, err := runTemporal(db, o.TemporalTLS, log)
 	if err != nil {
 		return Temporal{}, nil, fmt.Errorf("start temporal: %w", err)
 	}
@@ -44,7 +44,7 @@ func startTemporal(ctx context.Context, dir string, o Options) (Temporal, stopFu
 		return db.close(ctx)
 	}
 	t := Temporal{Address: address, Namespace: namespace}
-	if err := awaitTemporal(ctx, t); err != nil {
+	if err := awaitTemporal(ctx, t, o.TemporalTLS); err != nil {
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		return Temporal{}, nil, errors.Join(fmt.Errorf("start temporal: %w", err), stop(stopCtx))
@@ -55,14 +55,16 @@ func startTemporal(ctx context.Context, dir string, o Options) (Temporal, stopFu
 
 // runTemporal starts the server, again and on other ports when it gave up: because another process took one of ours in
 // between, or because its services, on a busy machine, did not answer each other in time.
-func runTemporal(db database, log temporalLog) (srv temporal.Server, address string, err error) {
+func runTemporal(db database, files *TLSFiles, log temporalLog) (srv temporal.Server, address string, err error) {
 	const tries = 3
 	for range tries {
 		ports, perr := freePorts(len(services()))
 		if perr != nil {
 			return nil, "", perr
 		}
-		if srv, err = newServer(serverConfig(db, ports), log); err == nil {
+		cfg := serverConfig(db, ports)
+		files.secure(cfg)
+		if srv, err = newServer(cfg, log); err == nil {
 			return srv, hostPort(ports[0]), nil
 		}
 		if !errors.As(err, new(fatalError)) {
@@ -166,8 +168,13 @@ func staticHosts(cfg *config.Config) map[primitives.ServiceName]static.Hosts {
 
 // awaitTemporal returns when the whole path of a request works: the frontend answers, knows the namespace, and history
 // owns its shard, which is then able to say that it has no such workflow.
-func awaitTemporal(ctx context.Context, t Temporal) error {
-	c, err := client.NewLazyClient(client.Options{HostPort: t.Address, Namespace: t.Namespace, Logger: silent{}})
+func awaitTemporal(ctx context.Context, t Temporal, files *TLSFiles) error {
+	secured, err := files.client()
+	if err != nil {
+		return err
+	}
+	c, err := client.NewLazyClient(client.Options{HostPort: t.Address, Namespace: t.Namespace, Logger: silent{},
+		ConnectionOptions: client.ConnectionOptions{TLS: secured}})
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}

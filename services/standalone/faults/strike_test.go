@@ -1,0 +1,160 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/standalone/faults/proxy"
+)
+
+// isLayer matches reads of one blob.
+func isLayer(digest string) proxy.Match {
+	return func(r *http.Request) bool {
+		return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/blobs/"+digest)
+	}
+}
+
+// isBlob matches reads of any blob.
+func isBlob(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/")
+}
+
+func isWrite(r *http.Request) bool { return r.Method == http.MethodPut }
+
+func anything(*http.Request) bool { return true }
+
+// reached waits until a gate holds an answer and returns who asked.
+func (s *system) reached(t *testing.T, g *proxy.Gate) *part {
+	t.Helper()
+	select {
+	case r := <-g.Reached:
+		for _, w := range s.workers {
+			for _, d := range w.doors {
+				if d.Address() == r.Host {
+					return w
+				}
+			}
+		}
+		t.Fatalf("a layer was asked for at %s, which is no door", r.Host)
+	case <-time.After(patience):
+		t.Fatal("no worker asked for the layer: the fault did not strike")
+	}
+	return nil
+}
+
+// heldLayer pushes an image and returns when a worker is in the middle of its own layer, where it stays until the gate opens.
+func (s *system) heldLayer(t *testing.T, repository, tag string) (made, *proxy.Gate, *part) {
+	t.Helper()
+	m := s.newImage(t, 96<<10)
+	g := proxy.NewGate(1, int64(s.chance(64<<10)), isLayer(m.own))
+	bendDoors(s.workers, corp, g.Fault)
+	s.push(t, corp, repository, tag, m)
+	return m, g, s.reached(t, g)
+}
+
+// reading is how many layers a worker reads now, as the registries' side of its connections shows.
+func reading(p *part) (n int) {
+	for _, d := range p.doors {
+		for key, c := range d.Tally().Open {
+			if strings.HasPrefix(key, "GET ") && strings.Contains(key, "/blobs/") {
+				n += c
+			}
+		}
+	}
+	return n
+}
+
+// lose kills a worker in the middle of what it does and allows for that to be read again.
+func (s *system) lose(t *testing.T, w *part) {
+	t.Helper()
+	n := reading(w)
+	if n == 0 {
+		t.Fatalf("%s reads nothing: killing it proves nothing", w.name)
+	}
+	s.kill(t, w)
+	s.crashed(n)
+}
+
+// mustBeQueued fails when the request for an image whose layer is being read is not in the queue any more: it was acknowledged
+// before its end, and would be lost with its workflow.
+func (s *system) mustBeQueued(t *testing.T, m made) {
+	t.Helper()
+	nc, js := s.jetstream(t)
+	defer nc.Close()
+	stream, err := js.Stream(t.Context(), scanv1.StreamRequests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is in flight is among the newest.
+	const newest = 300
+	state := stream.CachedInfo().State
+	for seq := state.LastSeq; seq >= state.FirstSeq && seq > 0 && state.LastSeq-seq < newest; seq-- {
+		msg, err := stream.GetMsg(t.Context(), seq)
+		if err == nil && strings.Contains(string(msg.Data), m.digest) {
+			return
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			t.Fatal(err)
+		}
+	}
+	t.Fatalf("a layer is being read and the queue (%d requests) does not hold the one for it: it was acknowledged before it ended", state.Msgs)
+}
+
+// queued counts the requests in the stream on a subject.
+func (s *system) queued(t *testing.T, subject string) (n int) {
+	t.Helper()
+	nc, js := s.jetstream(t)
+	defer nc.Close()
+	stream, err := js.Stream(t.Context(), scanv1.StreamRequests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range info.State.Subjects {
+		n += int(c)
+	}
+	return n
+}
+
+// stream is the state of the stream of requests.
+func (s *system) stream(t *testing.T) *jetstream.StreamInfo {
+	t.Helper()
+	nc, js := s.jetstream(t)
+	defer nc.Close()
+	stream, err := js.Stream(t.Context(), scanv1.StreamRequests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo()
+}
+
+// consumer is the state of a lane's consumer.
+func (s *system) consumer(t *testing.T, name string) *jetstream.ConsumerInfo {
+	t.Helper()
+	nc, js := s.jetstream(t)
+	defer nc.Close()
+	c, err := js.Consumer(t.Context(), scanv1.StreamRequests, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.CachedInfo()
+}
+
+// deliveries is how often messages of a lane were delivered beyond the first time, since the stream was made.
+func (s *system) redelivered(t *testing.T, lane string) error {
+	t.Helper()
+	if n := s.consumer(t, lane).NumRedelivered; n == 0 {
+		return fmt.Errorf("nothing of lane %s was delivered again", lane)
+	}
+	return nil
+}
