@@ -83,7 +83,7 @@ func TestExternalBackEnds(t *testing.T) {
 	if sweep := s.sweep(t, corp); sweep.State != plimsoll.SweepGreen {
 		t.Errorf("sweep is %s: %s", sweep.State, sweep.Error)
 	}
-	eventually(t, "both images have their verdicts", func() error { return s.unsettled(t.Context()) })
+	s.settle(t)
 	s.checkVerdicts(t)
 	// Without the certificate nobody gets in: what passed above was not plain text by chance.
 	for name, at := range map[string]string{"nats": s.nats.address(), "temporal": s.temporal.address()} {

@@ -83,11 +83,20 @@ func byName(all []scanned) map[string]scanned {
 	return m
 }
 
-// settle waits until everything wanted has its verdict on its digest and nothing is queued. It needs no sweep: what was
-// pushed and taken must come by itself.
+// settle waits until everything that is wanted now has its verdict on its digest; what is pushed meanwhile is not waited for. It
+// needs no sweep: what was pushed and taken must come by itself.
 func (s *system) settle(t testing.TB) {
 	t.Helper()
-	eventually(t, "every wanted image has its verdict", func() error { return s.unsettled(t.Context()) })
+	s.mu.Lock()
+	wanted := maps.Clone(s.wanted)
+	s.mu.Unlock()
+	eventually(t, "every wanted image has its verdict", func() error { return s.unsettled(t.Context(), wanted) })
+}
+
+// rest waits until everything has settled and nothing is queued.
+func (s *system) rest(t testing.TB) {
+	t.Helper()
+	s.settle(t)
 	nc, js := s.jetstream(t)
 	defer nc.Close()
 	eventually(t, "the queue is empty", func() error {
@@ -102,9 +111,11 @@ func (s *system) settle(t testing.TB) {
 	})
 }
 
-func (s *system) unsettled(ctx context.Context) error {
+// unsettled is an error while a wanted image has no verdict. One that is not wanted any more, because its tag was moved or
+// deleted since, counts as settled.
+func (s *system) unsettled(ctx context.Context, wanted map[string]string) error {
 	s.mu.Lock()
-	wanted := maps.Clone(s.wanted)
+	now := maps.Clone(s.wanted)
 	s.mu.Unlock()
 	var missing []string
 	for id := range s.registries {
@@ -112,16 +123,16 @@ func (s *system) unsettled(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for name, digest := range wanted {
-			name, ok := strings.CutPrefix(name, id+"/")
+		for full, digest := range wanted {
+			name, ok := strings.CutPrefix(full, id+"/")
 			switch im, there := got[name]; {
-			case !ok:
+			case !ok || now[full] != digest:
 			case !there:
-				missing = append(missing, id+"/"+name+" is not there")
+				missing = append(missing, full+" is not there")
 			case im.Digest != digest:
-				missing = append(missing, id+"/"+name+" has another digest")
+				missing = append(missing, full+" has another digest")
 			case !im.complete():
-				missing = append(missing, fmt.Sprintf("%s/%s is read %v", id, name, im.Read))
+				missing = append(missing, fmt.Sprintf("%s is read %v", full, im.Read))
 			}
 		}
 	}
@@ -136,7 +147,7 @@ func (s *system) unsettled(ctx context.Context) error {
 // reporter which folds the bucket anew, (c) layers were read once, plus what crashes cost, (d) nothing leaks.
 func (s *system) oracle(t *testing.T) {
 	t.Helper()
-	s.settle(t)
+	s.rest(t)
 	s.checkVerdicts(t)
 	s.checkRecompute(t)
 	s.checkBytes(t)

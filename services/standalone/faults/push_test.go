@@ -87,7 +87,7 @@ func notificationsLost(t *testing.T, s *system) {
 	for i := range of(5, 30) {
 		s.put(t, []string{corp, edge}[i%2], fmt.Sprintf("untold/app%d", i%4), fmt.Sprint(s.count()), s.newImage(t, 2<<10))
 	}
-	if s.unsettled(t.Context()) == nil {
+	if s.unsettled(t.Context(), s.wanted) == nil {
 		t.Fatal("images that nobody told of are known: the fault does not strike")
 	}
 	for _, id := range []string{corp, edge} {
