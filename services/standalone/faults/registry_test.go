@@ -77,7 +77,7 @@ func registryThrottles(t *testing.T, s *system) {
 	before := s.requests(corp)
 	const pushes = 5
 	for i := range pushes {
-		tag := fmt.Sprint(s.count(), i)
+		tag := fmt.Sprintf("%d-%d", s.count(), i)
 		other := s.newImage(t, 4<<10)
 		s.push(t, edge, "free/app", tag, other)
 		eventually(t, "edge gives verdicts while corp throttles", func() error {

@@ -91,7 +91,7 @@ func (s *system) writesOf(digest string) (n int) {
 func childKilled(t *testing.T, s *system) {
 	s.underLoad(t, func() {
 		for i := range of(1, 2) { // three would quarantine the layer, which is right and not complete
-			_, g, holder := s.heldLayer(t, "child/app", fmt.Sprint(s.count(), i))
+			_, g, holder := s.heldLayer(t, "child/app", fmt.Sprintf("%d-%d", s.count(), i))
 			var struck []int
 			for _, pid := range holder.proc.children() {
 				if syscall.Kill(pid, syscall.SIGKILL) == nil {
@@ -123,7 +123,7 @@ func workersReplaced(t *testing.T, s *system) {
 	const drain = 30 * time.Second
 	s.underLoad(t, func() {
 		for i := range of(1, 3) {
-			_, g, holder := s.heldLayer(t, "replaced/app", fmt.Sprint(s.count(), i))
+			_, g, holder := s.heldLayer(t, "replaced/app", fmt.Sprintf("%d-%d", s.count(), i))
 			if n := reading(holder); n == 0 {
 				t.Fatalf("%s reads nothing", holder.name)
 			}
