@@ -76,7 +76,7 @@ func Run(ctx context.Context, c Config) error {
 	if c.SweepSlots <= 0 {
 		c.SweepSlots = sweepSlots(ctx, pool, len(c.Workers))
 	}
-	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Scopes: scopes(c.Registries), Log: log})
+	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Scopes: scopes(c.Registries), ListedOnly: listedOnly(c.Registries), Log: log})
 
 	temporal, err := host.Dial(ctx, c.Temporal, log)
 	if err != nil {
@@ -189,6 +189,15 @@ func scopes(all []plimsoll.Registry) map[string]string {
 		if s := r.Scope(); s != "" {
 			m[r.ID] = s
 		}
+	}
+	return m
+}
+
+// listedOnly are the registries with proxy caches, which fetch from upstream what they are asked for by tag.
+func listedOnly(all []plimsoll.Registry) map[string]bool {
+	m := map[string]bool{}
+	for _, r := range all {
+		m[r.ID] = r.Kind == plimsoll.KindHarbor
 	}
 	return m
 }

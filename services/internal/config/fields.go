@@ -91,7 +91,7 @@ var docs = map[string]fieldDoc{
 	"registries[].platforms":           {"", "Platforms to read of images for several, as os/architecture[/variant]. Empty: all. Others are shown as out of scope."},
 	"registries[].username":            {"", "User name; with password_file."},
 	"registries[].password_file":       {"", "File with the password or token, nothing else; with username."},
-	"registries[].docker_config":       {"", "File in the form of Docker's config.json to take credentials from, instead of username. With neither, the usual keychains are asked."},
+	"registries[].docker_config":       {"", "File in the form of Docker's config.json to take credentials from, or a folder with one, as a mounted pull secret of Kubernetes is; instead of username. With neither, the usual keychains and the cloud's identity are asked."},
 	"registries[].ca_file":             {"", "PEM file of the authorities that sign the registry's certificate, besides the system's."},
 	"registries[].cert_file":           {"", "PEM file of a client certificate; with key_file."},
 	"registries[].key_file":            {"", "PEM file of the client certificate's key; with cert_file."},

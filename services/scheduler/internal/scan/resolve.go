@@ -110,7 +110,8 @@ func (s *Scanner) resolveAll(ctx context.Context, r *scanv1.ScanRequest, recipe 
 }
 
 // resolveTarget resolves one target. The digest of a target that was not observed is only a hint (events are hints), so the
-// tag is asked again; so it is when the observed digest is gone, because the tag may have moved since.
+// tag is asked again; so it is when the observed digest is gone, because the tag may have moved since. Where only what is listed
+// may be read, the next listing tells.
 func (s *Scanner) resolveTarget(ctx context.Context, r *scanv1.ScanRequest, t *scanv1.Target, recipe plimsoll.Recipe) resolved {
 	out := workflows.PlanTarget{Tag: t.GetTag(), Observed: t.GetObserved()}
 	in := &workerv1.ResolveRequest{
@@ -122,7 +123,7 @@ func (s *Scanner) resolveTarget(ctx context.Context, r *scanv1.ScanRequest, t *s
 	// The time before the question: whatever moves the tag later has a newer one.
 	asked := s.now()
 	got, err := s.resolve(ctx, in, recipe)
-	if errors.Is(err, plimsoll.ErrNotFound) && in.Tag != "" && in.Digest != "" {
+	if errors.Is(err, plimsoll.ErrNotFound) && in.Tag != "" && in.Digest != "" && !s.listed[r.GetRegistry()] {
 		in.Digest, asked = "", s.now()
 		got, err = s.resolve(ctx, in, recipe)
 	}

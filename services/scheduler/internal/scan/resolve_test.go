@@ -273,3 +273,22 @@ func FuzzPlatformOf(f *testing.F) {
 		}
 	})
 }
+
+// TestResolveWhatIsListedOnly: where a question by tag might fetch from elsewhere, a digest that is gone is left to the next listing.
+func TestResolveWhatIsListedOnly(t *testing.T) {
+	t.Parallel()
+	for _, listed := range []bool{false, true} {
+		var byTag atomic.Int32
+		b := newBench(t, &fake{resolve: func(in *workerv1.ResolveRequest) (*workerv1.ResolveResponse, error) {
+			if in.GetDigest() == "" {
+				byTag.Add(1)
+			}
+			return nil, status.Error(codes.NotFound, "no such manifest")
+		}})
+		b.listed = map[string]bool{b.request().GetRegistry(): listed}
+		_, plan := b.resolveOne(t, &scanv1.Target{Tag: "v1", Digest: string(digestA), Observed: 60})
+		if got := plan.Targets[0]; !got.Gone || got.Ended || byTag.Load() > 0 == listed {
+			t.Errorf("listed only %v: %d questions by tag, %+v", listed, byTag.Load(), got)
+		}
+	}
+}

@@ -19,8 +19,11 @@ type Options struct {
 	Publish func(context.Context, *scanv1.Event) error
 	// Scopes are those of the registries, by id, where they leave out images.
 	Scopes map[string]string
-	Log    *slog.Logger
-	Now    func() time.Time
+	// ListedOnly are the registries, by id, where only digests that a listing told may be read: asked for a tag, they might fetch
+	// what it names from elsewhere.
+	ListedOnly map[string]bool
+	Log        *slog.Logger
+	Now        func() time.Time
 }
 
 // Scanner does the steps of ScanImages. It is safe for concurrent use and keeps no state between calls.
@@ -29,6 +32,7 @@ type Scanner struct {
 	store   *blob.Store
 	publish func(context.Context, *scanv1.Event) error
 	scopes  map[string]string
+	listed  map[string]bool
 	log     *slog.Logger
 	now     func() time.Time
 }
@@ -46,5 +50,5 @@ func New(o Options) *Scanner {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Scanner{pool: o.Pool, store: o.Store, publish: o.Publish, scopes: o.Scopes, log: o.Log, now: o.Now}
+	return &Scanner{pool: o.Pool, store: o.Store, publish: o.Publish, scopes: o.Scopes, listed: o.ListedOnly, log: o.Log, now: o.Now}
 }
