@@ -33,7 +33,7 @@ type Registry struct {
 	KeyFile       string   `yaml:"key_file" json:"key_file,omitempty"`
 	Proxy         string   `yaml:"proxy" json:"proxy,omitempty"`                   // URL; empty: HTTPS_PROXY and friends; "none": no proxy
 	AllowNetworks []string `yaml:"allow_networks" json:"allow_networks,omitempty"` // CIDRs that redirects and realms may reach besides its own class
-	HookSecret    string   `yaml:"hook_secret_file" json:"hook_secret_file,omitempty"`
+	Hook          Hook     `yaml:"hook" json:"hook,omitzero"`
 	Sweep         Schedule `yaml:"sweep" json:"sweep"`
 	// Label stands in references instead of the URL's host; set for images that are no registry's (an OCI layout, an archive).
 	Label string `yaml:"-" json:"label,omitempty"`

@@ -34,6 +34,7 @@ const (
 	PrefixSnapshots   = "snapshots/"
 	PrefixInUse       = "inuse/"
 	PrefixGC          = "gc/"
+	PrefixEvents      = "events/"
 )
 
 // RestoringKey stands while a backup is being restored: what the bucket holds until then is a part.
@@ -88,6 +89,13 @@ func RefKey(registry, repository string, width, shard int) string {
 
 // SweepKey is where one sweep stands.
 func SweepKey(registry, slot string) string { return PrefixSweeps + registry + "/" + slot }
+
+// PushEventsKey is where the counts of a registry's push events in one day stand, by the date in UTC.
+func PushEventsKey(registry string, day time.Time) string {
+	return pushEventsPrefix(registry) + day.UTC().Format(time.DateOnly)
+}
+
+func pushEventsPrefix(registry string) string { return PrefixEvents + registry + "/" }
 
 // ChangeKey is where one batch of the change log stands.
 func ChangeKey(stream string, sequence int64) string {

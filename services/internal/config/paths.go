@@ -24,7 +24,10 @@ func (f File) relativeTo(dir string) File {
 	f.Registries = slices.Clone(f.Registries)
 	for i := range f.Registries {
 		r := &f.Registries[i]
-		paths = append(paths, &r.PasswordFile, &r.DockerConfig, &r.CAFile, &r.CertFile, &r.KeyFile, &r.HookSecret)
+		paths = append(paths, &r.PasswordFile, &r.DockerConfig, &r.CAFile, &r.CertFile, &r.KeyFile, &r.Hook.SecretFile)
+		if !isURL(r.Hook.Keys) {
+			paths = append(paths, &r.Hook.Keys)
+		}
 	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {

@@ -255,7 +255,7 @@ func TestValidateFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config.yaml")
-	text := "tokens_file: tokens\nreporter: {policy: policy.yaml, advisories: osv}\nregistries: [{id: r, url: 'https://r', ca_file: ca, hook_secret_file: hook}]\nnats: {ca_file: .}\n"
+	text := "tokens_file: tokens\nreporter: {policy: policy.yaml, advisories: osv}\nregistries: [{id: r, url: 'https://r', ca_file: ca, hook: {secret_file: hook}}]\nnats: {ca_file: .}\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -264,8 +264,8 @@ func TestValidateFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for part, want := range map[Part][]string{
-		All:           {"tokens_file", "nats.ca_file", "reporter.policy", "reporter.advisories", "registries[0].ca_file", "registries[0].hook_secret_file"},
-		PartScheduler: {"tokens_file", "nats.ca_file", "registries[0].ca_file", "registries[0].hook_secret_file"},
+		All:           {"tokens_file", "nats.ca_file", "reporter.policy", "reporter.advisories", "registries[0].ca_file", "registries[0].hook.secret_file"},
+		PartScheduler: {"tokens_file", "nats.ca_file", "registries[0].ca_file", "registries[0].hook.secret_file"},
 		PartWorker:    {"tokens_file", "registries[0].ca_file"},
 		PartReporter:  {"tokens_file", "nats.ca_file", "reporter.policy", "reporter.advisories"},
 	} {

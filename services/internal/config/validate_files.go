@@ -60,7 +60,10 @@ func (c *checker) registryFiles(rs []plimsoll.Registry, p Part) {
 		c.readable(at+"cert_file", r.CertFile)
 		c.readable(at+"key_file", r.KeyFile)
 		if p != PartWorker {
-			c.readable(at+"hook_secret_file", r.HookSecret)
+			c.readable(at+"hook.secret_file", r.Hook.SecretFile)
+			if !isURL(r.Hook.Keys) {
+				c.readable(at+"hook.keys", r.Hook.Keys)
+			}
 		}
 	}
 }

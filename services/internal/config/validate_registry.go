@@ -27,6 +27,7 @@ func (c *checker) registries(rs []plimsoll.Registry) {
 		}
 		c.registry(at, r)
 	}
+	c.subjects(rs)
 }
 
 func checkID(id string) string {
@@ -63,6 +64,7 @@ func (c *checker) registry(at string, r plimsoll.Registry) {
 	for i, n := range r.AllowNetworks {
 		c.check(fmt.Sprintf("%s.allow_networks[%d]", at, i), checkNetwork(n))
 	}
+	c.hook(at+".hook", r.Hook)
 	c.check(at+".sweep.cron", checkCron(r.Sweep.Cron))
 	c.check(at+".sweep.time_zone", checkZone(r.Sweep.TimeZone))
 	c.within(at+".concurrency", r.Concurrency, 1, maxConcurrency)

@@ -84,7 +84,7 @@ func (d *distribution) configured() plimsoll.Registry {
 	if err := os.WriteFile(file, []byte(d.secret+"\n"), 0o600); err != nil {
 		d.t.Fatal(err)
 	}
-	return plimsoll.Registry{ID: "corp", URL: "http://" + d.host, HookSecret: file, Sweep: plimsoll.Schedule{Cron: "off"}}
+	return plimsoll.Registry{ID: "corp", URL: "http://" + d.host, Hook: plimsoll.Hook{SecretFile: file}, Sweep: plimsoll.Schedule{Cron: "off"}}
 }
 
 func (d *distribution) push(repository, tag string, what partial.WithRawManifest) {

@@ -1,7 +1,9 @@
-// Package hooks takes push notifications from registries: POST /hooks/<registry id>, in the form that the CNCF distribution
-// registry sends (its documentation, "Notifications").
+// Package hooks takes push events from registries: POST /hooks/<registry id>, in the dialect that is configured for the
+// registry (docs/push-events.md), and zot's from a NATS subject. A dialect is one file: what it reads of a payload and how a
+// sender proves itself.
 //
-// A notification is a hint. Only repository, tag and digest are taken from it, and what they name is read again from the
-// configured registry; no URL and no host of a payload is used. The answer is 2xx only when the queue has the request, so
-// that a registry tries again otherwise; a notification that is lost all the same is found by the next sweep.
+// An event is a hint. Only repository, tag and digest are taken from it, checked by grammar, and what they name is read again
+// from the configured registry; no URL of a payload is used, and no host but to drop what is another registry's. The answer is
+// 2xx only when the queue has the request, so that a registry tries again otherwise; what is lost all the same is found by the
+// next sweep, and counted.
 package hooks

@@ -1,12 +1,10 @@
 package hooks
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 
@@ -16,33 +14,41 @@ import (
 // maxSecret bounds a secret file, in bytes.
 const maxSecret = 4 << 10
 
-var errNoSecret = errors.New("no secret is configured: set registries[].hook_secret_file")
+var (
+	errNoSecret = errors.New("no secret is configured: set registries[].hook.secret_file")
+	errNoGoogle = errors.New("no audience is configured: set registries[].hook.audience and service_account")
+	errNoProof  = errors.New("the secret, or what is signed with it, is missing or wrong")
+)
 
-// authorize checks that a request may speak for r: its Authorization header is the secret, or "Bearer " and the secret, as
-// the notification endpoint's headers in the registry's configuration say. Without a configured secret only what cannot come
-// from beyond this machine is let in.
-func (h *Handler) authorize(req *http.Request, r plimsoll.Registry) error {
-	if r.HookSecret == "" {
-		if h.Local {
-			return nil
+// authorize checks that a message may speak for its registry. Without a configured secret only what cannot come from beyond
+// this machine is let in. ErrDenied is returned when it may not, ErrUnavailable when that cannot be told now.
+func (h *Handler) authorize(ctx context.Context, d dialect, m message) error {
+	hook := m.registry.Hook
+	if d.proof == nil {
+		if hook.Audience == "" {
+			return h.local(errNoGoogle)
 		}
-		return fmt.Errorf("%w: %w", plimsoll.ErrDenied, errNoSecret)
+		return h.tokens.check(ctx, hook, m.header.Get("Authorization"))
 	}
-	secret, err := readSecret(r.HookSecret)
+	if hook.SecretFile == "" {
+		return h.local(errNoSecret)
+	}
+	secret, err := readSecret(hook.SecretFile)
 	if err != nil {
 		return fmt.Errorf("%w: %w", plimsoll.ErrUnavailable, err)
 	}
-	given := req.Header.Get("Authorization")
-	// Both are compared, whatever the first says, and by their hashes, so that time tells neither length nor content.
-	if same(given, secret)|same(given, "Bearer "+secret) == 0 {
-		return fmt.Errorf("%w: wrong or missing Authorization", plimsoll.ErrDenied)
+	if !d.proof(m, secret) {
+		return fmt.Errorf("%w: %w", plimsoll.ErrDenied, errNoProof)
 	}
 	return nil
 }
 
-func same(a, b string) int {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:])
+// local lets in what is not configured to prove itself, on this machine alone.
+func (h *Handler) local(missing error) error {
+	if h.Local {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", plimsoll.ErrDenied, missing)
 }
 
 // readSecret reads the file anew each time, so that a secret can be changed without a restart.

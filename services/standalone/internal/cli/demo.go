@@ -87,7 +87,7 @@ func (a *app) runDemo(ctx context.Context, f config.File, registryListen string)
 	}
 	defer listener.Close()
 	host := listener.Addr().String()
-	f.Registries = []plimsoll.Registry{{ID: "demo", URL: "http://" + host, HookSecret: secretFile}}
+	f.Registries = []plimsoll.Registry{{ID: "demo", URL: "http://" + host, Hook: plimsoll.Hook{SecretFile: secretFile}}}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
