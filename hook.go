@@ -23,7 +23,7 @@ type Hook struct {
 const (
 	HookDistribution = "distribution" // CNCF distribution, GitLab
 	HookHarbor       = "harbor"       // both of its payload formats
-	HookDockerHub    = "dockerhub"
+	HookDockerHub    = "docker-hub"
 	HookQuay         = "quay"
 	HookGHCR         = "ghcr"
 	HookACR          = "acr" // its webhooks, and Event Grid

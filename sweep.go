@@ -45,6 +45,7 @@ type SweepCount struct {
 	Failed        int   `json:"failed"`
 	Waiting       int   `json:"waiting"`
 	Gone          int   `json:"gone"`
+	Missed        int   `json:"missed"`    // new or moved, and announced by no push event; of registries with hooks
 	Throttled     int   `json:"throttled"` // 429 answers
 	LayerBytes    int64 `json:"layer_bytes"`
 	// LeftOut is what the registry's scope leaves out. It is not listed, not covered and not failed.

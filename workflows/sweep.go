@@ -182,6 +182,7 @@ func added(a, b plimsoll.SweepCount) plimsoll.SweepCount {
 	a.Failed += b.Failed
 	a.Waiting += b.Waiting
 	a.Gone += b.Gone
+	a.Missed += b.Missed
 	a.Throttled += b.Throttled
 	a.LayerBytes += b.LayerBytes
 	return a

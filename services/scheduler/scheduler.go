@@ -86,6 +86,10 @@ func Run(ctx context.Context, c Config) error {
 
 	registries, closeRegistries := openRegistries(c.Registries, log)
 	defer closeRegistries()
+	taker := hooks.New(hooks.Config{
+		Registries: byID(c.Registries), Local: !c.Exposed && access.Loopback(c.Listen),
+		Publish: requests.Publish, Refs: store.Refs, Keep: store.KeepPushEvents, Log: log,
+	})
 	sweeper := sweep.New(sweep.Config{
 		Registries: registries, Store: store, Queue: requests, Log: log,
 		Recipe: func(ctx context.Context) (plimsoll.Recipe, error) {
@@ -99,6 +103,8 @@ func Run(ctx context.Context, c Config) error {
 		// What runs and as much again: a slot that becomes free finds the next request waiting.
 		Window:   2 * c.SweepSlots,
 		Stopping: ctx.Done(),
+		Pushed:   requests.Pushed,
+		Missed:   taker.Missed,
 	})
 
 	stopHosts, err := host.Start(host.Config{
@@ -110,10 +116,6 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer stopHosts()
 
-	taker := hooks.New(hooks.Config{
-		Registries: byID(c.Registries), Local: !c.Exposed && access.Loopback(c.Listen),
-		Publish: requests.Publish, Refs: store.Refs, Log: log,
-	})
 	address, served, err := admin.Serve(ctx, c.Listen, routes(taker, newMetrics(requests, taker, sweeper), readiness(requests, temporal)), log)
 	if err != nil {
 		return fmt.Errorf("scheduler.listen: %w", err)
@@ -125,6 +127,12 @@ func Run(ctx context.Context, c Config) error {
 	parts.Go(func() { requests.Consume(ctx, queue.PushLane(c.PushSlots), scans) })
 	parts.Go(func() { requests.Consume(ctx, queue.SweepLane(c.SweepSlots), scans) })
 	parts.Go(func() { requests.Watch(ctx) })
+	parts.Go(func() { taker.Run(ctx) })
+	parts.Go(func() {
+		if err := taker.Listen(ctx, nc); err != nil {
+			broken(err)
+		}
+	})
 	parts.Go(func() { keepSchedules(ctx, temporal, c.Registries, log) })
 	parts.Go(func() {
 		if err := served(); err != nil {

@@ -98,7 +98,7 @@ var docs = map[string]fieldDoc{
 	"registries[].proxy":          {"", "Proxy URL (http, https, socks5). Empty: HTTPS_PROXY and its relatives. none: no proxy."},
 	"registries[].allow_networks": {"", "Networks (CIDR) that the registry's redirects and token realms may point to, besides the class of address that the registry itself has. Link-local addresses are never reached."},
 
-	"registries[].hook.dialect":         {"", "How the registry tells of pushes: distribution (GitLab too), harbor, dockerhub, quay, ghcr, acr, ecr, google, zot, gitea (Forgejo too), artifactory or nexus. Empty: distribution."},
+	"registries[].hook.dialect":         {"", "How the registry tells of pushes: distribution (GitLab too), harbor, docker-hub, quay, ghcr, acr, ecr, google, zot, gitea (Forgejo too), artifactory or nexus. Empty: distribution."},
 	"registries[].hook.secret_file":     {"", "File with the secret that the registry's notifications must show or be signed with; read again at each. Needed for hooks beyond loopback, but for google."},
 	"registries[].hook.header":          {"", "Header in which the sender shows the secret, for distribution, harbor, acr, ecr and zot. Empty: Authorization; for ecr X-Api-Key."},
 	"registries[].hook.repository":      {"", "For artifactory and nexus: the one repository of theirs that url serves, by a port or name of its own. Events of others are ignored. Empty: the repository's name begins the image's."},

@@ -26,7 +26,7 @@ type difference struct {
 
 // compare reads the repository's refs and tells the difference. A repository that could not be listed has none: nothing
 // is known of it that was not known before.
-func (p *pass) compare(ctx context.Context, l listing) (difference, error) {
+func (p *pass) compare(ctx context.Context, l listing, told announced) (difference, error) {
 	d := difference{repository: l.repository}
 	if l.failure != nil {
 		return d, nil
@@ -36,7 +36,7 @@ func (p *pass) compare(ctx context.Context, l listing) (difference, error) {
 		return d, fmt.Errorf("read refs of %s: %w", l.repository, err)
 	}
 	wants := func(repository, tag string) bool { return p.registry.wants(repository, tag) && !l.scope.out[tag] }
-	return differ(l, refs, rules{recipe: p.in.Recipe, scope: p.registry.Conf.Scope(), sweep: p.began, now: p.Now(), wants: wants}), nil
+	return differ(l, refs, rules{recipe: p.in.Recipe, scope: p.registry.Conf.Scope(), sweep: p.began, now: p.Now(), wants: wants, told: told}), nil
 }
 
 // rules are what a comparison is made under.
@@ -46,6 +46,7 @@ type rules struct {
 	sweep  time.Time // start of the sweep
 	now    time.Time
 	wants  func(repository, tag string) bool
+	told   announced
 }
 
 // differ compares a complete listing with the refs. It is a pure function: the same listing, refs and rules give the same
@@ -82,6 +83,9 @@ func (d *difference) tag(a answer, old plimsoll.Ref, known bool, r rules) {
 	case a.err != nil:
 		d.unanswered(a, old, known, r)
 	case !known || old.Digest != a.digest:
+		if r.told.misses(d.repository, a.tag) {
+			d.counts.Missed++
+		}
 		ref := moved(old, a, known, r.now)
 		d.put(ref, plimsoll.ChangeTag, old.Digest, "")
 		d.ask(ref)

@@ -56,6 +56,9 @@ func (s *Sweeper) page(ctx context.Context, r Registry, in workflows.PageInput, 
 		}
 		counts.Throttled = int(r.Client.Throttled() - throttled)
 		throttled = r.Client.Throttled()
+		if p.Missed != nil && counts.Missed > 0 {
+			p.Missed(in.Registry, counts.Missed)
+		}
 		reached.advance(chunk[len(chunk)-1], len(chunk), counts)
 	}
 	// Counted here and not in the mark: each try of a page lists it again.
@@ -71,6 +74,8 @@ type pass struct {
 	in       workflows.PageInput
 	began    time.Time // of the sweep
 	outages  outages
+	// sweptBefore says that an earlier sweep ended; nil until that is asked.
+	sweptBefore *bool
 }
 
 // chunk does a few repositories: lists them side by side, then writes what moved in one batch, then queues. The order
@@ -84,9 +89,10 @@ func (p *pass) chunk(ctx context.Context, names []string) (plimsoll.SweepCount, 
 	if err != nil {
 		return plimsoll.SweepCount{}, err
 	}
+	told := p.announced(ctx)
 	found := make([]difference, len(names))
 	err = sideBySide(ctx, len(names), storeAtOnce, func(ctx context.Context, i int) (err error) {
-		found[i], err = p.compare(ctx, seen[i])
+		found[i], err = p.compare(ctx, seen[i], told)
 		return err
 	})
 	if err != nil {
@@ -157,6 +163,7 @@ func sum(a, b plimsoll.SweepCount) plimsoll.SweepCount {
 	a.Requests += b.Requests
 	a.Failed += b.Failed
 	a.Gone += b.Gone
+	a.Missed += b.Missed
 	a.Throttled += b.Throttled
 	a.LeftOut = a.LeftOut.Plus(b.LeftOut)
 	return a

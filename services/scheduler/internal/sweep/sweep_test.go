@@ -698,3 +698,50 @@ func TestManyTags(t *testing.T) {
 		})
 	}
 }
+
+// A tag that is new or moved is missed when no event has announced it: none waits in the queue, and none has been served. A first
+// sweep misses nothing, and a registry without hooks never does.
+func TestMissedPushes(t *testing.T) {
+	t.Parallel()
+	for _, hooked := range []bool{true, false} {
+		b := newBench(t, func(r *plimsoll.Registry) {
+			if hooked {
+				r.Hook.Dialect = plimsoll.HookHarbor
+			}
+		})
+		told := 0
+		b.sweeper.Pushed, b.sweeper.Missed = b.queue.Pushed, func(id string, n int) {
+			if id != b.id {
+				t.Errorf("missed pushes of %s, want of %s", id, b.id)
+			}
+			told += n
+		}
+		b.push("team/app", "1", "one")
+		b.push("team/app", "2", "two")
+		if got := b.sweep(); got.Counts.Missed != 0 || got.State != plimsoll.SweepGreen {
+			t.Errorf("first sweep: %s, %d missed, want green and none", got.State, got.Counts.Missed)
+		}
+		b.push("team/app", "1", "moved, and nobody said so")
+		b.push("other/app", "1", "new, and nobody said so")
+		b.push("team/app", "2", "moved, and the event waits")
+		b.push("team/app", "3", "new, and the event waits")
+		for _, tag := range []string{"2", "3"} {
+			_, err := b.queue.Publish(t.Context(), &scanv1.ScanRequest{
+				Lane: scanv1.Lane_LANE_PUSH, Registry: b.id, Repository: "team/app", Epoch: "e" + tag, Targets: []*scanv1.Target{{Tag: tag}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := 0
+		if hooked {
+			want = 2
+		}
+		if got := b.sweep(); got.Counts.Missed != want || told != want || got.Counts.Enqueued != 4 {
+			t.Errorf("hooks %v: %d missed, %d told of, %d enqueued, want %d, %d and 4", hooked, got.Counts.Missed, told, got.Counts.Enqueued, want, want)
+		}
+		if got := b.sweep(); got.Counts.Missed != 0 {
+			t.Errorf("hooks %v: %d missed in a sweep of what is known", hooked, got.Counts.Missed)
+		}
+	}
+}

@@ -48,7 +48,7 @@ type Registry struct {
 	Err    error // the configuration's fault; Client is then nil
 }
 
-// Config is what sweeps need. Every field but Now, Poll and Log is required.
+// Config is what sweeps need. Every field but Pushed, Missed, Now, Poll and Log is required.
 type Config struct {
 	Registries map[string]Registry // by id
 	Store      *blob.Store
@@ -63,9 +63,13 @@ type Config struct {
 	Window int
 	// Stopping is closed when the host stops: what waits for the queue is then given to another host.
 	Stopping <-chan struct{}
-	Now      func() time.Time // default time.Now
-	Poll     time.Duration    // between looks at the queue; default 200 ms
-	Log      *slog.Logger
+	// Pushed are the tags, as repository:tag, of push requests that have not ended, if all can be told. Missed is told how many tags
+	// were found new or moved that no push event had announced. Both or none.
+	Pushed func(ctx context.Context, registry string) (tags map[string]bool, all bool, err error)
+	Missed func(registry string, n int)
+	Now    func() time.Time // default time.Now
+	Poll   time.Duration    // between looks at the queue; default 200 ms
+	Log    *slog.Logger
 }
 
 // Sweeper implements workflows.Sweeper.

@@ -47,6 +47,7 @@ var kinds = []kind{
 	{"audit/", false, "part of the audit log is gone", fromBackup},
 	{"keys/", false, "fingerprints of the same secrets change", fromBackup},
 	{"history/", false, "it is built again from the change log, as far as that and the inventories go", "nothing, or " + fromBackup},
+	{blob.PrefixEvents, false, "one day's counts of a registry's push events are gone", fromBackup},
 	{blob.PrefixInUse, false, "when some images were last seen in use is not known", "nothing: whoever tells it tells it again"},
 }
 

@@ -76,6 +76,7 @@ var selves = map[string]func(c *check, ctx context.Context, b []byte) (string, e
 	blob.PrefixInventories: of(func(v inventoryHead) string { return blob.InventoryKey(v.Recipe, v.Image) }),
 	blob.PrefixPartial:     of(func(v inventoryHead) string { return blob.PartialKey(v.Recipe, v.Image) }),
 	blob.PrefixSweeps:      of(func(v plimsoll.Sweep) string { return blob.SweepKey(v.Registry, v.Slot) }),
+	blob.PrefixEvents:      of(func(v plimsoll.PushEvents) string { return blob.PrefixEvents + v.Registry + "/" + v.Day }),
 	blob.PrefixChanges:     changeKey,
 	blob.PrefixRefs: of(func(v plimsoll.RefShard) string {
 		if v.Shard == 0 && len(v.Tags) == 0 || v.Width == 0 {
