@@ -34,6 +34,7 @@ type Change struct {
 	Ref        *Ref       `json:"ref,omitempty"`     // the tag's whole new state, for tag, inventory and coverage
 	Subject    string     `json:"subject,omitempty"` // generation id, policy digest, report period, sweep slot
 	Text       string     `json:"text,omitempty"`
+	Asked      time.Time  `json:"asked,omitzero"` // when the push that led to it was told to us
 	// Settings are all that is in force from now on, for scope; Feeds are all feeds, for feeds.
 	Settings *Settings   `json:"settings,omitempty"`
 	Feeds    []FeedCheck `json:"feeds,omitempty"`

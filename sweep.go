@@ -75,3 +75,8 @@ type Cause struct {
 	Example string    `json:"example"`
 	Since   time.Time `json:"since,omitzero"`
 }
+
+// Total is how much is left out, of whatever it is.
+func (l LeftOut) Total() int {
+	return l.Repositories + l.Patterns + l.Newest + l.Moved + l.Labels + l.Platforms
+}

@@ -32,7 +32,7 @@ const (
 
 // hear subscribes to the hints. Hints are lost without harm, so a plain subscription will do; the connection is made and
 // made again in the background. Each hint leaves one token in the channel, which is enough for any number of them.
-func hear(c config.NATS, p *parts, log *slog.Logger) (hints <-chan struct{}, end func(), err error) {
+func hear(c config.NATS, p *parts, log *slog.Logger) (nc *nats.Conn, hints <-chan struct{}, err error) {
 	woken := make(chan struct{}, 1)
 	wake := func() {
 		select {
@@ -61,7 +61,7 @@ func hear(c config.NATS, p *parts, log *slog.Logger) (hints <-chan struct{}, end
 	if err != nil {
 		return nil, nil, err
 	}
-	nc, err := nats.Connect(c.URL, append(o, more...)...)
+	nc, err = nats.Connect(c.URL, append(o, more...)...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("nats.url %s: %w", c.URL, err)
 	}
@@ -69,7 +69,7 @@ func hear(c config.NATS, p *parts, log *slog.Logger) (hints <-chan struct{}, end
 		nc.Close()
 		return nil, nil, fmt.Errorf("listen for hints at %s: %w", c.URL, err)
 	}
-	return woken, nc.Close, nil
+	return nc, woken, nil
 }
 
 func natsAccess(c config.NATS) (o []nats.Option, err error) {

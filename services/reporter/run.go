@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/plimsoll/plimsoll/services/internal/access"
 	"github.com/plimsoll/plimsoll/services/internal/admin"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
@@ -60,9 +62,10 @@ func Run(ctx context.Context, c Config) error {
 
 	state := newParts(partPosture, partHistory, partFeed, partNATS, partTemporal)
 	findings := history.NewTracker()
+	pushSeconds := newPushSeconds()
 	conf := posture.Config{
 		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Owners: owners,
-		EndOfLife: ends, Clock: findings, Cache: advisory.Cache(c.Cache), Log: c.Log,
+		EndOfLife: ends, Clock: findings, Pushed: func(took time.Duration) { pushSeconds.Observe(took.Seconds()) }, Cache: advisory.Cache(c.Cache), Log: c.Log,
 	}
 	engine, past := posture.New(conf), newPast(conf, findings)
 	advisories := openFeed(c, store, engine, state)
@@ -80,11 +83,12 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer temporal.client.Close()
-	hints, endHints, err := hear(c.NATS, state, c.Log)
+	nc, hints, err := hear(c.NATS, state, c.Log)
 	if err != nil {
 		return err
 	}
-	defer endHints()
+	defer nc.Close()
+	about := &around{registries: c.Registries, store: store, temporal: temporal, nats: nc, log: c.Log}
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -92,7 +96,7 @@ func Run(ctx context.Context, c Config) error {
 	defer running.Wait() // before the connections above are closed
 	defer stop()
 
-	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, findings, writer, temporal, advisories, uses), c.Log)
+	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, findings, writer, temporal, advisories, uses, about, pushSeconds), c.Log)
 	if err != nil {
 		return err
 	}
@@ -111,6 +115,7 @@ func Run(ctx context.Context, c Config) error {
 	running.Go(func() { past.timelines.Run(ctx, time.Now, c.Log) })
 	running.Go(func() { past.days.Run(ctx, time.Now, c.Log) })
 	running.Go(func() { advisories.poll(ctx, c.Poll, !c.FeedFirst) })
+	running.Go(func() { about.run(ctx) })
 	running.Go(func() { temporal.host(ctx, c, writer) })
 	running.Go(func() {
 		recordPolicy(ctx, store, rules, history.SettingsOf(c.Registries, c.ActiveDays, c.StaleAfter), state, c.Log)
@@ -150,22 +155,25 @@ func ready(keeper *access.Keeper, state *parts, engine *posture.Engine) error {
 }
 
 // handler is every path of the reporter. Health is open to probes; all else goes by the tokens.
-func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, past past, findings *history.Tracker, w *report.Writer, sweeps api.Sweeps, f api.Feed, uses api.InUse) http.Handler {
+func (c Config) handler(keeper *access.Keeper, state *parts, engine *posture.Engine, past past, findings *history.Tracker, w *report.Writer, sweeps api.Sweeps, f api.Feed, uses api.InUse, about *around, more ...prometheus.Collector) http.Handler {
 	metrics := admin.NewRegistry()
-	metrics.MustRegister(gauges{engine.View, c.StaleAfter})
+	metrics.MustRegister(gauges{engine.View, c.StaleAfter, about.now})
+	metrics.MustRegister(append(about.store.Collectors(), more...)...)
 	ops := admin.Handler(metrics, func() error { return ready(keeper, state, engine) })
 	site := http.NewServeMux()
 	pages.New(pages.Config{
 		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Lately: past.movements.Lately,
 		Timeline: past.timelines.Of, RecentTimeline: past.timelines.Recent, Course: findings.Course, Days: past.days.Until, Registries: c.Registries,
 		Reports: w.List, StaleAfter: c.StaleAfter, ActiveDays: c.ActiveDays, Now: time.Now, Log: c.Log,
-		CatchingUp: func() bool { return state.get(partHistory) != nil },
+		CatchingUp: func() bool { return state.get(partHistory) != nil }, Around: about.now,
 	}).Register(site)
 	root := http.NewServeMux()
-	api.New(api.Config{
-		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Timeline: past.timelines.Of, Reports: w, Sweeps: sweeps, Feed: f, Uses: uses, Registries: c.Registries, StaleAfter: c.StaleAfter,
+	answers := api.New(api.Config{
+		View: engine.View, Replay: past.replays.At, Moved: past.movements.Why, Timeline: past.timelines.Of, Reports: w, Sweeps: sweeps, Around: about.now, Feed: f, Uses: uses, Registries: c.Registries, StaleAfter: c.StaleAfter,
 		Version: version(), Parts: state.words, Now: time.Now, Log: c.Log,
-	}).Register(root, keeper.Require)
+	})
+	answers.Register(root, keeper.Require)
+	metrics.MustRegister(answers.Collectors()...)
 	root.Handle("GET /healthz", ops)
 	root.Handle("GET /readyz", ops)
 	root.Handle("GET /metrics", keeper.Require(access.Viewer, ops))

@@ -116,7 +116,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer stopHosts()
 
-	address, served, err := admin.Serve(ctx, c.Listen, routes(taker, newMetrics(requests, taker, sweeper), readiness(requests, temporal)), log)
+	address, served, err := admin.Serve(ctx, c.Listen, routes(taker, newMetrics(store, requests, taker, sweeper), readiness(requests, temporal)), log)
 	if err != nil {
 		return fmt.Errorf("scheduler.listen: %w", err)
 	}

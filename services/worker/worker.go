@@ -76,6 +76,7 @@ func Run(ctx context.Context, c Config) error {
 	defer children.Close()
 	recipe := plimsoll.NewRecipe(assemble.Version, analyzers)
 	metrics := admin.NewRegistry()
+	metrics.MustRegister(blobs.Collectors()...)
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	srv := serve.New(work, serve.Options{

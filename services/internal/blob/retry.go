@@ -33,7 +33,9 @@ func (s *Store) retry(ctx context.Context, step, key string, op func() error) er
 			break
 		}
 	}
-	return s.wrap(ctx, step, key, err)
+	err = s.wrap(ctx, step, key, err)
+	s.count(ctx, step, err)
+	return err
 }
 
 // pause waits before try+1: exponential, with full jitter so that writers that met once do not meet again.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -62,6 +63,8 @@ type Store struct {
 
 	now func() time.Time // the tails' clock
 
+	requests *prometheus.CounterVec
+
 	unconditional atomic.Bool // set by SelfTest when conditional writes are not honoured
 
 	mu    sync.Mutex
@@ -82,7 +85,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		core: *core, idle: tr.CloseIdleConnections, bucket: c.Bucket, where: c.Endpoint + "/" + c.Bucket,
-		now: time.Now, tails: map[string]*tail{}, turns: map[string]*turn{},
+		now: time.Now, requests: newRequests(), tails: map[string]*tail{}, turns: map[string]*turn{},
 	}
 	if err := s.ensureBucket(ctx, c); err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", s.where, err)

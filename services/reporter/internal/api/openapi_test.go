@@ -110,6 +110,7 @@ func TestAnswersMatchTheDocument(t *testing.T) {
 		{"POST", "/api/v1/sweeps/retry", "/api/v1/sweeps/retry", `{"registry":"harbor","cause":"quarantine"}`},
 		{"POST", "/api/v1/sweeps/plan", "/api/v1/sweeps/plan", `{"registry":"harbor"}`},
 		{"GET", "/api/v1/sweeps/plan", "/api/v1/sweeps/plan?registry=harbor", ""},
+		{"GET", "/api/v1/dead-letters", "/api/v1/dead-letters", ""},
 		{"POST", "/api/v1/sweeps/cancel", "/api/v1/sweeps/cancel", `{"registry":"harbor"}`},
 		{"GET", "/api/v1/reports", "/api/v1/reports", ""},
 		{"GET", "/api/v1/reports/draft", "/api/v1/reports/draft?format=json", ""},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/plimsoll/plimsoll"
@@ -103,11 +104,13 @@ type gateAnswer struct {
 func (s *Server) gate(w http.ResponseWriter, r *http.Request) {
 	v := s.view(w, r)
 	if v == nil {
+		s.gates.WithLabelValues("away").Inc()
 		return
 	}
 	name := r.URL.Query().Get("image")
 	rows := s.find(v, name, r.URL.Query().Get("platform"))
 	if len(rows) == 0 {
+		s.gates.WithLabelValues("unknown").Inc()
 		s.fail(w, r, fmt.Errorf("image %.300q: %w: not stored under that name, or not listed yet; it may not pass", name, plimsoll.ErrNotFound))
 		return
 	}
@@ -124,6 +127,7 @@ func (s *Server) gate(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	out.Exit, out.Why = exit(rows)
+	s.gates.WithLabelValues(strconv.Itoa(out.Exit)).Inc()
 	answer(w, http.StatusOK, out)
 }
 

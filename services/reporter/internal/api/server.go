@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/access"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
 )
@@ -20,8 +23,6 @@ type Sweeps interface {
 	Start(ctx context.Context, registry, actor string) (joined bool, err error)
 	Cancel(ctx context.Context, registry, actor string) error
 	Progress(ctx context.Context, registry string) (plimsoll.Sweep, error)
-	// Next is when the next sweep starts by its schedule; ErrNotFound when none is scheduled.
-	Next(ctx context.Context, registry string) (time.Time, error)
 	// Plan starts to find out what a sweep would do, or joins who does; Planned is the last plan, or running while one is made.
 	Plan(ctx context.Context, registry, actor string) (joined bool, err error)
 	Planned(ctx context.Context, registry string) (plan plimsoll.SweepPlan, running bool, err error)
@@ -48,6 +49,7 @@ type Config struct {
 	Timeline   func(ctx context.Context, r *posture.Row, until time.Time) (*history.Timeline, error)
 	Reports    *report.Writer
 	Sweeps     Sweeps
+	Around     func() list.Around // what is known of the engines around
 	Feed       Feed
 	Uses       InUse
 	Registries []plimsoll.Registry
@@ -59,10 +61,20 @@ type Config struct {
 }
 
 // Server answers /api/v1.
-type Server struct{ Config }
+type Server struct {
+	Config
+	gates *prometheus.CounterVec
+}
 
 // New is a server.
-func New(c Config) *Server { return &Server{c} }
+func New(c Config) *Server {
+	return &Server{c, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_gate_answers_total", Help: "Answers of the gate: 0, 1 and 2 as its exit says, unknown for an image that is not stored, away while nothing can be told.",
+	}, []string{"answer"})}
+}
+
+// Collectors are the API's metrics, to be registered by the caller.
+func (s *Server) Collectors() []prometheus.Collector { return []prometheus.Collector{s.gates} }
 
 //go:embed openapi.yaml
 var openAPI []byte
@@ -113,6 +125,7 @@ func (s *Server) routes() []route {
 		{"POST /api/v1/sweeps/cancel", access.Operator, s.cancelSweep},
 		{"POST /api/v1/sweeps/retry", access.Operator, s.retrySweep},
 		{"POST /api/v1/sweeps/plan", access.Operator, s.planSweep},
+		{"GET /api/v1/dead-letters", access.Viewer, s.deadLetters},
 		{"GET /api/v1/sweeps/plan", access.Viewer, s.plannedSweep},
 		{"GET /api/v1/reports", access.Viewer, s.reports},
 		{"POST /api/v1/reports", access.Operator, s.makeReport},

@@ -14,12 +14,14 @@ import (
 // sweepAnswer is one registry's sweeps.
 type sweepAnswer struct {
 	registryAnswer
-	Running *plimsoll.Sweep  `json:"running"` // as the orchestrator sees it now; null when none runs
-	Pace    *list.Pace       `json:"pace"`    // of the running sweep; null when none runs
-	Next    *time.Time       `json:"next"`    // by its schedule; null when none is scheduled, or that cannot be told
-	Gaps    []list.Gap       `json:"gaps"`    // what is not covered, by cause, most images first
-	Fault   string           `json:"fault"`   // why it cannot be told whether one runs; empty when it can
-	Recent  []plimsoll.Sweep `json:"recent"`  // newest first
+	Running *plimsoll.Sweep `json:"running"` // as the orchestrator sees it now; null when none runs
+	Pace    *list.Pace      `json:"pace"`    // of the running sweep; null when none runs
+	Next    *time.Time      `json:"next"`    // by its schedule; null when none is scheduled, or that cannot be told
+	// Events are the push events of the last 24 hours; null when it has no hook, or they cannot be told.
+	Events *plimsoll.PushCount `json:"push_events"`
+	Gaps   []list.Gap          `json:"gaps"`   // what is not covered, by cause, most images first
+	Fault  string              `json:"fault"`  // why it cannot be told whether one runs; empty when it can
+	Recent []plimsoll.Sweep    `json:"recent"` // newest first
 }
 
 func (s *Server) sweeps(w http.ResponseWriter, r *http.Request) {
@@ -27,6 +29,7 @@ func (s *Server) sweeps(w http.ResponseWriter, r *http.Request) {
 	if v == nil {
 		return
 	}
+	around := s.Around()
 	only := r.URL.Query().Get("registry")
 	out := page[sweepAnswer]{Items: []sweepAnswer{}}
 	for _, reg := range v.Registries() {
@@ -42,9 +45,8 @@ func (s *Server) sweeps(w http.ResponseWriter, r *http.Request) {
 		case !errors.Is(err, plimsoll.ErrNotFound):
 			x.Fault = err.Error()
 		}
-		if next, err := s.Sweeps.Next(r.Context(), reg.ID); err == nil {
-			x.Next = &next
-		}
+		about := around.Registries[reg.ID]
+		x.Next, x.Events = about.Next, about.Events
 		x.Gaps = some(list.Gaps(v, reg.ID))
 		out.Items = append(out.Items, x)
 	}
@@ -171,4 +173,9 @@ func (s *Server) plannedSweep(w http.ResponseWriter, r *http.Request) {
 		out.Plan = &plan
 	}
 	answer(w, http.StatusOK, out)
+}
+
+// deadLetters gives the scan requests that failed for good.
+func (s *Server) deadLetters(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.Around().Letters)
 }

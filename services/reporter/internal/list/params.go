@@ -38,6 +38,14 @@ var params = map[string]param{
 	"cause": {check: plimsoll.IsCause, want: "the 12 digits that a gap has", row: func(r *posture.Row, v string, _ time.Time) bool {
 		return r.Coverage.Short() && r.Coverage.Cause() == v
 	}},
+	"hit": {check: plimsoll.IsCause, want: "the 12 digits that a limit has", row: func(r *posture.Row, v string, _ time.Time) bool {
+		for _, c := range r.Read {
+			if c.Short() && c.Cause() == v {
+				return true
+			}
+		}
+		return false
+	}},
 	"registry": {row: func(r *posture.Row, v string, _ time.Time) bool { return r.Reference.Registry == v }},
 	"repository": {row: func(r *posture.Row, v string, _ time.Time) bool {
 		return r.Reference.Repository == v

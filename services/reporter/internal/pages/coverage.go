@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
@@ -23,6 +24,13 @@ type coveragePage struct {
 	GapExports exports
 	FeedExport exports
 	Source     string
+	Letters    *list.DeadLetters // nil: nothing is known of them at a past moment
+	Limits     []limitLine
+}
+
+type limitLine struct {
+	list.Limit
+	Link number
 }
 
 type registryLine struct {
@@ -33,6 +41,11 @@ type registryLine struct {
 	Nights  []night
 	Running *plimsoll.Sweep
 	Done    string // of a running sweep, percent of what the last one listed
+	Pace    list.Pace
+	Speed   string // images a second, of a running sweep; empty while it cannot be told
+	list.RegistryAround
+	Hooked    bool // it has a hook, so that events are expected
+	Scheduled bool // something can be said of its schedule
 }
 
 // night is one cell of the calendar.
@@ -66,10 +79,17 @@ func (s *Server) coverage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.Source = v.Generation().Source
+	if s.Around != nil && s.moment == nil {
+		letters := s.Around().Letters
+		p.Letters = &letters
+	}
+	for _, l := range list.Limits(v, p.Registry) {
+		p.Limits = append(p.Limits, limitLine{l, number{N: l.Images, URL: link("/images", stored(p.Registry).With("hit", l.Hit).Query())}})
+	}
 	p.Registries = s.registryLines(v, p.Registry)
 	for _, g := range list.Gaps(v, p.Registry) {
 		f := list.GapFilter(g)
-		p.Gaps = append(p.Gaps, gapLine{Gap: g, Link: number{N: g.Images, URL: link("/images", f.Query())}, Command: "plimsoll sweep start " + g.Registry})
+		p.Gaps = append(p.Gaps, gapLine{Gap: g, Link: number{N: g.Images, URL: link("/images", f.Query())}, Command: retryCommand(g)})
 	}
 	for _, f := range list.Feeds(v, s.Now(), s.StaleAfter) {
 		p.Feeds = append(p.Feeds, feedLine{f, number{N: f.Images, URL: link("/images", stored("").With("family", f.Ecosystem).Query())}})
@@ -95,10 +115,18 @@ func (s *Server) registryLines(v *posture.View, only string) []registryLine {
 		rows := f.Rows(v)
 		line := registryLine{Registry: reg, Host: s.host(reg.ID), Total: number{N: len(rows), URL: link("/images", f.Query())}}
 		line.Parts = bar(readParts(f, list.Reads(rows)))
-		line.Nights = calendar(reg.Recent)
+		line.Nights = calendar(reg, s.shown())
+		if s.Around != nil && s.moment == nil {
+			line.RegistryAround, line.Scheduled = s.Around().Registries[reg.ID], true
+		}
+		line.Hooked = s.hooked(reg.ID)
 		if reg.Sweep != nil && reg.Sweep.State == plimsoll.SweepRunning {
 			line.Running = reg.Sweep
 			line.Done = done(reg)
+			line.Pace = list.PaceOf(reg, *reg.Sweep, s.Now())
+			if line.Pace.Rate > 0 {
+				line.Speed = strconv.FormatFloat(line.Pace.Rate, 'f', 1, 64)
+			}
 		}
 		out = append(out, line)
 	}
@@ -140,15 +168,56 @@ func done(r posture.Registry) string {
 	return ""
 }
 
-// calendar is a cell a sweep, oldest first.
-func calendar(recent []plimsoll.Sweep) (out []night) {
-	n := min(calendarNights, len(recent))
-	for i := range n {
-		s := recent[n-1-i]
-		out = append(out, night{
-			X: strconv.Itoa(i * 10), Class: string(s.State),
-			Title: utc(s.Started) + ": " + string(s.State) + ", " + list.Comma(s.Counts.Complete+s.Counts.NotApplicable) + " of " + list.Comma(s.Counts.Listed) + " covered",
-		})
+// calendar is a cell a night (of UTC), oldest first: the last sweep that began in it.
+func calendar(reg posture.Registry, now time.Time) (out []night) {
+	last := map[string]plimsoll.Sweep{}
+	for _, s := range reg.Recent { // newest first
+		day := s.Started.UTC().Format(time.DateOnly)
+		if _, known := last[day]; !known {
+			last[day] = s
+		}
+	}
+	if len(last) == 0 {
+		return nil
+	}
+	for i := range calendarNights {
+		day := now.UTC().AddDate(0, 0, i-calendarNights+1).Format(time.DateOnly)
+		cell := night{X: strconv.Itoa(i * 10), Class: "none", Title: day + ": no sweep"}
+		if s, ok := last[day]; ok {
+			cell.Class = string(s.State)
+			cell.Title = utc(s.Started) + ": " + string(s.State) + ", " + list.Comma(s.Counts.Complete+s.Counts.NotApplicable) + " of " + list.Comma(s.Counts.Listed) + " covered"
+		}
+		out = append(out, cell)
 	}
 	return out
+}
+
+// retryCommand is what retries a gap: by itself with the next sweep, or by its cause. Nothing helps what would end the same.
+func retryCommand(g list.Gap) string {
+	switch g.Retry {
+	case posture.RetryNever:
+		return ""
+	case posture.RetryAuto:
+		if g.State == plimsoll.ReadWaiting || g.State == plimsoll.ReadStale {
+			return "plimsoll sweep start " + g.Registry
+		}
+	}
+	return "plimsoll sweep retry " + g.Registry + " --cause " + g.Cause
+}
+
+func (s *Server) hooked(id string) bool {
+	for _, r := range s.Registries {
+		if r.ID == id {
+			return r.Hook.Expected()
+		}
+	}
+	return false
+}
+
+// shown is the moment that this server's pages show.
+func (s *Server) shown() time.Time {
+	if s.moment != nil {
+		return s.moment.At
+	}
+	return s.Now()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posturetest"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
 )
@@ -47,7 +48,7 @@ func TestPreview(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("http://%s", l.Addr())
-	if err := http.Serve(l, site(w, numbers)); err != nil {
+	if err := http.Serve(l, siteAround(w, numbers, surroundings(w))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -56,10 +57,13 @@ func daysOf(w *posturetest.World) *history.Days {
 	return history.NewDays(w.Config(), w.Findings, Numbers)
 }
 
-func site(w *posturetest.World, days *history.Days) *http.ServeMux {
+// site is without surroundings: what is said of them knows no past moment.
+func site(w *posturetest.World, days *history.Days) *http.ServeMux { return siteAround(w, days, nil) }
+
+func siteAround(w *posturetest.World, days *history.Days, around func() list.Around) *http.ServeMux {
 	mux := http.NewServeMux()
 	New(Config{
-		View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Course: w.Findings.Course, Days: days.Until, Registries: w.Registries, StaleAfter: 48 * time.Hour, ActiveDays: 30, Now: w.Now, Log: slog.New(slog.DiscardHandler),
+		View: w.Engine.View, Replay: replays(w).At, Moved: history.NewMovements(w.Config()).Why, Timeline: history.NewTimelines(w.Config()).Of, Course: w.Findings.Course, Days: days.Until, Around: around, Registries: w.Registries, StaleAfter: 48 * time.Hour, ActiveDays: 30, Now: w.Now, Log: slog.New(slog.DiscardHandler),
 		Reports: func(context.Context) ([]report.Manifest, error) {
 			return []report.Manifest{{
 				Period: "2026-W47", Revision: 1, Cutoff: posturetest.Start.Add(-60 * time.Hour), Made: posturetest.Start.Add(-54 * time.Hour),
@@ -69,6 +73,23 @@ func site(w *posturetest.World, days *history.Days) *http.ServeMux {
 		},
 	}).Register(mux)
 	return mux
+}
+
+// surroundings have one hook, schedules, and two requests that failed for good.
+func surroundings(w *posturetest.World) func() list.Around {
+	return func() list.Around {
+		next := w.Now().Add(11 * time.Hour)
+		return list.Around{
+			Registries: map[string]list.RegistryAround{
+				w.Registries[0].ID: {Next: &next, Events: &plimsoll.PushCount{Received: 1204, Late: 2, Duplicate: 31, Missed: 1}},
+				w.Registries[1].ID: {Next: &next},
+			},
+			Letters: list.DeadLetters{Total: 2, Recent: []list.DeadLetter{
+				{Registry: w.Registries[0].ID, Repository: "shop/orders", Tags: []string{"2.3", "2.4"}, Lane: "push", Reason: "resolve: no worker answers", Failed: w.Now().Add(-time.Hour), Deliveries: 6, Trace: "20261125T010000Z-0f12ab34cd56"},
+				{Registry: w.Registries[0].ID, Repository: "shop/<b>web</b>", Tags: []string{"1"}, Lane: "sweep", Reason: "announce: bucket answers 503", Failed: w.Now().Add(-2 * time.Hour), Deliveries: 6, Trace: "x"},
+			}},
+		}
+	}
 }
 
 func replays(w *posturetest.World) *history.Replays { return history.NewReplays(w.Config()) }

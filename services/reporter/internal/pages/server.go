@@ -15,6 +15,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/history"
+	"github.com/plimsoll/plimsoll/services/reporter/internal/list"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/posture"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/report"
 )
@@ -37,7 +38,9 @@ type Config struct {
 	// Course is how a flaw stood over time, see [history.Tracker.Course]; without it the advisory page has no chart.
 	Course func(registry string, packages, names []string, until time.Time) []history.Point
 	// Days are the tiles' numbers of the last days, see [history.Days.Until]; without it they have no sparks.
-	Days       func(registry string, until time.Time) []history.Day
+	Days func(registry string, until time.Time) []history.Day
+	// Around is what is known of the engines around, for the moment now alone; without it the pages say nothing of them.
+	Around     func() list.Around
 	Registries []plimsoll.Registry
 	Reports    func(context.Context) ([]report.Manifest, error)
 	StaleAfter time.Duration // a feed not checked for longer is stale

@@ -210,8 +210,12 @@ func (w *World) sweeps(registry string) {
 			Listed: began.Add(10 * time.Minute), Ended: began.Add(20 * time.Minute),
 			Counts: plimsoll.SweepCount{Listed: 120, Unchanged: 110, Enqueued: 10, Requests: 240, Complete: 118, Failed: 2, LayerBytes: 214_000_000},
 		}
-		if i%9 == 3 {
+		if i%8 == 3 {
 			s.State = plimsoll.SweepRed
+			s.Credentials = []plimsoll.Credential{
+				{Kind: plimsoll.CredentialAccount, State: plimsoll.CredentialEnding, Expires: w.At.AddDate(0, 0, 9), Detail: "robot$plimsoll"},
+				{Kind: plimsoll.CredentialServer, State: plimsoll.CredentialGood, Expires: w.At.AddDate(0, 3, 0)},
+			}
 			s.Causes = []plimsoll.Cause{{Reason: "blob answers 404", State: plimsoll.ReadFailed, Images: 2}}
 		}
 		w.check(blob.PutJSON(w.tb.Context(), w.Store, blob.SweepKey(registry, s.Slot), s))

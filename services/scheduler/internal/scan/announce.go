@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
@@ -98,6 +99,11 @@ func (s *Scanner) mergeRefs(ctx context.Context, plan workflows.Plan) ([]plimsol
 func (s *Scanner) logged(ctx context.Context, plan workflows.Plan, changes []plimsoll.Change) error {
 	if len(changes) == 0 {
 		return nil
+	}
+	if asked := plan.Request.GetAskedUnixNano(); plan.Request.GetLane() == scanv1.Lane_LANE_PUSH && asked > 0 {
+		for i := range changes {
+			changes[i].Asked = time.Unix(0, asked).UTC()
+		}
 	}
 	stream := plan.Request.GetRegistry()
 	sequence, err := s.store.Append(ctx, stream, actorOf(plan.Request), s.now().UTC(), changes)

@@ -71,7 +71,7 @@ func New(in io.Reader, out, errOut io.Writer) *cobra.Command {
 	flags.StringVar(&a.token, "token-file", "", "file with the bearer token for --server")
 	flags.StringVar(&a.logLevel, "log-level", "warn", "debug, info, warn or error")
 	root.AddCommand(a.demo(), a.up(), a.scan(), a.schedulerPart(), a.workerPart(), a.reporterPart(), a.registry(), a.sweep(),
-		a.advisories(), a.report(), a.gate(), a.past(a.explain()), a.past(a.find()), a.tokenCommand(), a.backup(), a.restore(), a.fsck(), a.gc())
+		a.advisories(), a.report(), a.gate(), a.past(a.explain()), a.past(a.find()), a.tokenCommand(), a.doctor(), a.backup(), a.restore(), a.fsck(), a.gc())
 	return root
 }
 

@@ -31,6 +31,7 @@ type registrySweep struct {
 	Running      *plimsoll.Sweep            `json:"running"`
 	Pace         *pace                      `json:"pace"`
 	Next         *time.Time                 `json:"next"`
+	Events       *plimsoll.PushCount        `json:"push_events"`
 	Gaps         []gap                      `json:"gaps"`
 	Fault        string                     `json:"fault"`
 	Recent       []plimsoll.Sweep           `json:"recent"`
@@ -174,6 +175,8 @@ func (t sweepTable) show(s sweeps) (code int, running bool) {
 	if len(s.Items) == 1 {
 		t.nights(s.Items[0])
 	}
+	t.events(s)
+	t.credentials(s)
 	t.Line("")
 	code, why, running := s.exitCode()
 	t.Line("exit %d: %s", code, why)
@@ -289,6 +292,50 @@ func (t sweepTable) gaps(s sweeps) {
 	}
 	if rest > 0 {
 		t.Line("  … %d more: name a registry", rest)
+	}
+}
+
+// events are the push events of all registries that have a hook.
+func (t sweepTable) events(s sweeps) {
+	var sum plimsoll.PushCount
+	hooks := false
+	for _, r := range s.Items {
+		if r.Events != nil {
+			sum, hooks = sum.Plus(*r.Events), true
+		}
+	}
+	if hooks {
+		t.Line("")
+		t.Line("%s   received %s · late %s · duplicate %s · refused %s · missed %s (by listing)", t.Paint(text.Bold, "PUSH EVENTS, 24 h"), text.Count(sum.Received),
+			text.Count(sum.Late), text.Count(sum.Duplicate), text.Count(sum.Refused), text.Count(sum.Missed))
+	}
+}
+
+// credentials names those that end soon or do not work; the others are no news.
+func (t sweepTable) credentials(s sweeps) {
+	first := true
+	for _, r := range s.Items {
+		for _, sweep := range r.Recent {
+			if len(sweep.Credentials) == 0 {
+				continue
+			}
+			for _, c := range sweep.Credentials {
+				if c.State == plimsoll.CredentialGood || c.State == plimsoll.CredentialNotTold {
+					continue
+				}
+				if first {
+					t.Line("")
+					t.Line("%s", t.Paint(text.Bold, "CREDENTIALS"))
+					first = false
+				}
+				until := ""
+				if !c.Expires.IsZero() {
+					until = " on " + c.Expires.UTC().Format("2 Jan 2006")
+				}
+				t.Line("  %-12s %s %s%s   %s", t.Short(r.ID, 12), c.Kind, c.State, until, t.Short(c.Detail, 50))
+			}
+			break // the newest sweep that tells
+		}
 	}
 }
 

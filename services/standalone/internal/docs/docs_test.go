@@ -236,7 +236,7 @@ func TestExamplesParse(t *testing.T) {
 
 func TestCommandLineIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"plimsoll sweep retry harbor", "plimsoll nothing", "plimsoll scan", "plimsoll scan a.example --no-such-flag", "plimsoll worker"} {
+	for _, line := range []string{"plimsoll sweep retry", "plimsoll nothing", "plimsoll scan", "plimsoll scan a.example --no-such-flag", "plimsoll worker"} {
 		if parse(command(line)) == nil {
 			t.Errorf("%q was taken", line)
 		}
