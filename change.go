@@ -24,6 +24,10 @@ const (
 // still hold it.
 const GoneOutOfScope = "the registry's patterns do not include it any more"
 
+// GoneForgotten is the Text of a tag that is gone because its registry was taken out of the configuration and then forgotten, by
+// somebody's command: the registry may still hold it.
+const GoneForgotten = "the registry is not configured any more, and was forgotten"
+
 // Change is one entry of the change log.
 type Change struct {
 	Kind       ChangeKind `json:"kind"`

@@ -102,6 +102,7 @@ type statusAnswer struct {
 	Images     int               `json:"images"`
 	Parts      map[string]string `json:"parts"`  // "ok", or what is wrong
 	Faults     []string          `json:"faults"` // what could not be read of the bucket
+	Losses     []posture.Loss    `json:"losses"` // registries whose past was lost
 }
 
 type policyAnswer struct {
@@ -112,13 +113,13 @@ type policyAnswer struct {
 
 // status answers before the first fold too: it is what one asks when nothing else answers.
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	out := statusAnswer{Version: s.Version, Now: s.Now(), Position: map[string]int64{}, Parts: s.Parts(), Faults: []string{}}
+	out := statusAnswer{Version: s.Version, Now: s.Now(), Position: map[string]int64{}, Parts: s.Parts(), Faults: []string{}, Losses: []posture.Loss{}}
 	if v := s.View(); v != nil {
 		p, feeds := v.Policy(), list.Feeds(v, s.Now(), s.StaleAfter)
 		out.Ready, out.At, out.Position, out.Generation = true, v.At(), v.Position(), v.Generation().ID
 		out.Feeds, out.Fresh, out.Images = len(feeds), list.Fresh(feeds), len(v.Rows())
 		out.Policy = policyAnswer{p.Name, p.Version, p.Digest}
-		out.Faults = some(v.Faults())
+		out.Faults, out.Losses = some(v.Faults()), some(v.Losses())
 	}
 	answer(w, http.StatusOK, out)
 }

@@ -57,10 +57,11 @@ type head struct {
 	Positions  map[string]int64 `json:"positions"`
 	Generation string           `json:"generation"`
 	Time       time.Time        `json:"time"`
+	Begun      time.Time        `json:"begun,omitzero"` // the moment of the first view observed
 }
 
 func (h head) equal(o head) bool {
-	return maps.Equal(h.Positions, o.Positions) && h.Generation == o.Generation && h.Time.Equal(o.Time)
+	return h.Begun.Equal(o.Begun) && maps.Equal(h.Positions, o.Positions) && h.Generation == o.Generation && h.Time.Equal(o.Time)
 }
 
 // NewTracker is a tracker that has seen nothing.
@@ -97,6 +98,13 @@ func (t *Tracker) Epoch(registry, repository string) uint64 {
 
 // Latest implements [posture.Clock].
 func (t *Tracker) Latest() uint64 { return t.epoch.Load() }
+
+// Began implements [posture.Clock].
+func (t *Tracker) Began() time.Time {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.head.Begun
+}
 
 // of are the entries of a package, to be read or changed in place.
 func (r *repo) of(pkg string) []entry {
@@ -167,7 +175,11 @@ func (t *Tracker) Observe(v *posture.View) {
 		t.look(v, k, c, at)
 	}
 	t.seen, t.at = v, at
-	t.head = head{v.Position(), v.Generation().ID, at}
+	begun := t.head.Begun
+	if t.head.Time.IsZero() {
+		begun = v.At()
+	}
+	t.head = head{v.Position(), v.Generation().ID, at, begun}
 	if at.Sub(t.swept) > 24*time.Hour {
 		t.forget(at)
 		t.swept = at

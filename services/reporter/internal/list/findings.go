@@ -88,10 +88,11 @@ type Finding struct {
 	Reference string          `json:"reference"`
 	Digest    plimsoll.Digest `json:"digest"`
 	Platform  string          `json:"platform"`
-	First     time.Time       `json:"first_detected,omitzero"`   // in this repository, by any digest
-	Deadline  time.Time       `json:"deadline,omitzero"`         // absent where the policy sets none
-	From      string          `json:"deadline_from,omitempty"`   // the date that the deadline counts from
-	Wanted    string          `json:"deadline_wanted,omitempty"` // the one that the policy asks for, where its date is not known
+	First     time.Time       `json:"first_detected,omitzero"`      // in this repository, by any digest
+	Deadline  time.Time       `json:"deadline,omitzero"`            // absent where the policy sets none
+	Lost      time.Time       `json:"deadline_since_loss,omitzero"` // when history begins, where the deadline counts from its loss: it may have begun earlier
+	From      string          `json:"deadline_from,omitempty"`      // the date that the deadline counts from
+	Wanted    string          `json:"deadline_wanted,omitempty"`    // the one that the policy asks for, where its date is not known
 	Overdue   bool            `json:"overdue"`
 	Over      int             `json:"days_over"`
 }
@@ -105,6 +106,7 @@ func FindingOf(p posture.Place) Finding {
 		Reference: Name(p.Row), Digest: p.Row.Digest, Platform: p.Row.Platform.String(), First: p.First,
 	}
 	if d := p.Due; d != nil {
+		out.Lost = d.Lost
 		out.Deadline, out.From, out.Overdue, out.Over = d.At, string(d.From), d.Overdue, d.Over
 		if d.Wanted != d.From {
 			out.Wanted = string(d.Wanted)

@@ -35,6 +35,7 @@ type frame struct {
 	AsOf     asOf
 	// CatchingUp: what is overdue or new is not known yet.
 	CatchingUp bool
+	Losses     []posture.Loss
 	Faults     []string // what could not be read of the bucket: while there are any, something may be missing
 }
 
@@ -67,6 +68,7 @@ func (s *Server) frame(r *http.Request, section, title string) frame {
 		return f
 	}
 	f.Ready, f.Policy, f.Faults = true, v.Policy(), v.Faults()
+	f.Losses = v.Losses()
 	f.CatchingUp = s.catchingUp()
 	f.Honest = honestLine(v, f.Registry)
 	f.Honest.Whole = f.Honest.Whole && len(f.Faults) == 0

@@ -122,6 +122,10 @@ func (e *Engine) freshness(s *state, registry string, now time.Time) freshness {
 			f.older[x.Recipe] = true
 		}
 	}
+	if e.unconfigured(registry) {
+		f.listing = NotConfigured
+		return f
+	}
 	off := func(r plimsoll.Registry) bool { return r.ID == registry && r.Sweep.Cron == "off" }
 	last := s.lastComplete(registry)
 	if !last.IsZero() && now.Sub(last) > 2*sweepPeriod && !slices.ContainsFunc(e.cfg.Registries, off) {

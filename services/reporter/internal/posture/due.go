@@ -14,6 +14,8 @@ type Clock interface {
 	// Latest the greatest of all repositories.
 	Epoch(registry, repository string) uint64
 	Latest() uint64
+	// Began is the moment of the first posture that was looked at: what stood in it may be older. Zero where that is not known.
+	Began() time.Time
 }
 
 // Due is when a finding has to be gone.
@@ -26,6 +28,9 @@ type Due struct {
 	At      time.Time              // the deadline
 	Overdue bool
 	Over    int // whole days over, 0 while it is not overdue or is so for less than one
+	// Lost is when history begins, where the deadline counts from then because what was known before was lost: it may have begun
+	// earlier. Zero otherwise.
+	Lost time.Time
 }
 
 const day = 24 * time.Hour
@@ -52,7 +57,11 @@ func (v *View) Due(r *Row, f *plimsoll.Finding, now time.Time) (Due, bool) {
 	if v.policy.Deadline.Of(f.Severity) == 0 {
 		return Due{}, false
 	}
-	return v.DueSince(v.First(r, f), f, now)
+	d, ok := v.DueSince(v.First(r, f), f, now)
+	if ok && d.From == plimsoll.FromFirstDetected {
+		d.Lost = v.restarted(r.Reference.Registry, d.First)
+	}
+	return d, ok
 }
 
 // DueSince is the deadline of a finding that was first seen at a moment: of one that no row shows any more too.

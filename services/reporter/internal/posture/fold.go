@@ -28,6 +28,7 @@ func (e *Engine) fold(ctx context.Context) error {
 		e.foldRefs(ctx, s, registry)
 	}
 	e.recall(ctx, s)
+	e.beginnings(ctx, s)
 	if err := errors.Join(e.listRecipes(ctx, s), context.Cause(ctx)); err != nil {
 		return err
 	}

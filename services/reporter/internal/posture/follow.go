@@ -80,6 +80,9 @@ func (e *Engine) followStream(ctx context.Context, s *state, stream string, ende
 		if err != nil {
 			return moved, err
 		}
+		if batch.Sequence == 1 {
+			s.began[stream] = batch.Time
+		}
 		for _, c := range batch.Changes {
 			e.apply(ctx, s, stream, c, ended)
 			if c.Kind == plimsoll.ChangeInventory && !c.Asked.IsZero() {

@@ -96,7 +96,7 @@ func (s *state) gaps() []Gap {
 			Registry: k.registry, State: k.read.State, Reason: k.read.Reason, Images: len(rows.rows),
 			Example: rows.example, Since: rows.since,
 		}
-		g.Advice, g.Retry = advice(k.read)
+		g.Advice, g.Retry = advice(k.registry, k.read)
 		s.since(&g)
 		out = append(out, g)
 	}
@@ -141,6 +141,7 @@ const (
 
 // advices say what to do about a cause, by a word of its reason; the first that fits.
 var advices = []struct{ word, retry, text string }{
+	{NotConfigured, RetryByHand, "Its images are kept, as they were read last. Configure it again, or purge them: plimsoll registry forget %s"},
 	{"quarantine", RetryByHand, "The layer failed three times. Look at its reason, then retry this cause."},
 	{"access denied", RetryAuto, "Check the registry's credentials: plimsoll registry check"},
 	{"401", RetryAuto, "Check the registry's credentials: plimsoll registry check"},
@@ -157,11 +158,11 @@ var advices = []struct{ word, retry, text string }{
 }
 
 // advice is what to do about a cause, and whether it is retried.
-func advice(c plimsoll.Coverage) (text, retry string) {
+func advice(registry string, c plimsoll.Coverage) (text, retry string) {
 	reason := strings.ToLower(c.Reason)
 	for _, a := range advices {
 		if strings.Contains(reason, a.word) {
-			return a.text, a.retry
+			return strings.ReplaceAll(a.text, "%s", registry), a.retry
 		}
 	}
 	switch c.State {

@@ -3,6 +3,7 @@ package posture
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ func (e *Engine) publish() {
 	v.summary = s.tally.summary(s.numbered.words)
 	v.summary.At, v.summary.Generation, v.summary.Policy = v.at, v.Generation().ID, e.cfg.Policy.Name
 	v.registries = e.registries(s)
+	v.losses = s.losses()
 	e.view.Store(v)
 	e.waiting.Lock()
 	close(e.changed)
@@ -204,11 +206,17 @@ func (e *Engine) known(s *state) []string {
 	for _, r := range e.cfg.Registries {
 		ids[r.ID] = true
 	}
-	for id := range s.folded {
-		ids[id] = true
+	tags := func(id string) bool {
+		n := s.counted[id]
+		return n != nil && *n != tagCounts{}
 	}
-	for id := range s.sweeps {
-		ids[id] = true
+	for _, told := range []iter.Seq[string]{maps.Keys(s.folded), maps.Keys(s.sweeps)} {
+		for id := range told {
+			// One that is not configured and holds nothing was forgotten: its nights stay, for past moments.
+			if !e.unconfigured(id) || tags(id) {
+				ids[id] = true
+			}
+		}
 	}
 	return slices.Sorted(maps.Keys(ids))
 }

@@ -377,6 +377,9 @@ func recompute(b objects, q asked) (d document) {
 		return last
 	}
 	whyStale := func(r tagged) string {
+		if _, ok := configured[r.registry]; !ok && len(configured) > 0 {
+			return NotConfigured
+		}
 		last := lastListing(r.registry)
 		if configured[r.registry].Sweep.Cron != "off" && !last.IsZero() && q.now.Sub(last) > 48*time.Hour {
 			return "no complete listing since " + last.UTC().Format("2006-01-02 15:04")
@@ -761,7 +764,7 @@ func recompute(b objects, q asked) (d document) {
 		g := gaps[k]
 		if g == nil {
 			g = &Gap{Registry: k.registry, State: k.read.State, Reason: k.read.Reason}
-			g.Advice, g.Retry = advice(k.read)
+			g.Advice, g.Retry = advice(k.registry, k.read)
 			gaps[k] = g
 			gapOrder = append(gapOrder, k)
 		}
@@ -807,6 +810,9 @@ func recompute(b objects, q asked) (d document) {
 		})
 	}
 	for _, id := range ids {
+		if _, ok := configured[id]; !ok && len(configured) > 0 && len(reads[id]) == 0 {
+			continue // it was forgotten
+		}
 		r := Registry{ID: id, Read: map[plimsoll.ReadState]int{}, Recent: sweeps[id], LastComplete: lastListing(id)}
 		for state, n := range reads[id] {
 			r.Read[state] = n

@@ -63,6 +63,7 @@ func (e *Engine) resume(ctx context.Context, folder string) error {
 		}
 	}
 	e.recall(ctx, s)
+	e.beginnings(ctx, s)
 	if err := e.load(ctx, s); err != nil {
 		return err
 	}

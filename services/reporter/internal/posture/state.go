@@ -60,6 +60,9 @@ type state struct {
 	compared  map[string]string           // by registry: the slot whose counts were compared
 	counted   map[string]*tagCounts       // by registry
 	positions map[string]int64
+	began     map[string]time.Time // by stream: the time of its first batch
+	oldest    time.Time            // of the generations that are kept
+	firsts    map[string]time.Time // by registry: when its oldest tag was first seen
 	streams   map[string]bool
 	folded    map[string]bool // registries whose tags were read
 	listed    time.Time       // when streams was last asked for
@@ -85,7 +88,7 @@ func (e *Engine) newState() *state {
 		tags: map[refKey]*tag{}, slots: map[wanted]*slot{}, any: map[*slot]bool{}, failed: map[*slot]bool{},
 		behind: map[plimsoll.Digest]map[*tag]bool{}, indexes: map[plimsoll.Digest][]plimsoll.Digest{}, stored: map[plimsoll.Recipe]bool{}, sought: map[plimsoll.Digest]bool{},
 		known: newInterner(), standing: newStanding(), shelf: newShelf(), stacks: newStacks(), sets: map[string]*foundIn{}, numbered: newNumbered(), names: newNameIndex(),
-		sweeps: map[string][]plimsoll.Sweep{}, compared: map[string]string{}, counted: map[string]*tagCounts{}, positions: map[string]int64{},
+		sweeps: map[string][]plimsoll.Sweep{}, compared: map[string]string{}, counted: map[string]*tagCounts{}, positions: map[string]int64{}, began: map[string]time.Time{}, firsts: map[string]time.Time{},
 		streams: map[string]bool{}, folded: map[string]bool{}, stuck: map[string]error{}, faults: map[string]string{}, events: map[string][]Event{},
 		tally: newTally(), ecosystems: map[string]plimsoll.Knowledge{}, fresh: map[string]freshness{},
 	}
@@ -104,6 +107,9 @@ func (s *state) set(k refKey, r plimsoll.Ref) {
 		s.unfollow(t)
 	}
 	t.ref = r
+	if was, ok := s.firsts[k.registry]; !r.First.IsZero() && (!ok || r.First.Before(was)) {
+		s.firsts[k.registry] = r.First
+	}
 	s.count(t, 1)
 	s.learn(r)
 	s.do.former(s, t.key, r.Former)

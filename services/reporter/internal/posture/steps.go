@@ -171,7 +171,7 @@ func (w *Walker) cause(stream string, c plimsoll.Change) (_ Cause, alone bool) {
 	case plimsoll.ChangeTag:
 		return CausePushed, false
 	case plimsoll.ChangeGone:
-		if c.Text == plimsoll.GoneOutOfScope {
+		if c.Text == plimsoll.GoneOutOfScope || c.Text == plimsoll.GoneForgotten {
 			return CauseScope, false
 		}
 		return CauseRemoved, false

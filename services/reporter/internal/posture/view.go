@@ -32,6 +32,7 @@ type View struct {
 	gaps       []Gap
 	unowned    []Unowned
 	registries []Registry
+	losses     []Loss
 	events     []Event // newest first
 	faults     []string
 	cfg        *Config

@@ -2,16 +2,20 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/scheduler"
+	"github.com/plimsoll/plimsoll/services/standalone/internal/house"
 	"github.com/plimsoll/plimsoll/services/standalone/internal/text"
 )
 
 func (a *app) registry() *cobra.Command {
-	return group("registry", "Check registries", a.registryCheck())
+	return group("registry", "Check registries", a.registryCheck(), a.registryForget())
 }
 
 func (a *app) registryCheck() *cobra.Command {
@@ -84,4 +88,36 @@ func (a *app) registriesToCheck(path string, args []string) ([]plimsoll.Registry
 		return nil, fmt.Errorf("%w; or a registry's id from --config", err)
 	}
 	return []plimsoll.Registry{r}, nil
+}
+
+func (a *app) registryForget() *cobra.Command {
+	var w place
+	c := &cobra.Command{
+		Use:   "forget NAME",
+		Short: "Take the images of a registry that is not configured any more out of the posture",
+		Long: `Images of a registry that was taken out of the configuration stay, stale, until it is forgotten. Its tags then go, and the change log
+says why, with the cause "scope"; past moments still show what it held. Layers that nothing else names are for gc.`,
+		Example: `  plimsoll registry forget old-harbor --config plimsoll.yaml`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := readConfig(w.config)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(f.Registries, func(r plimsoll.Registry) bool { return r.ID == args[0] }) {
+				return exit{exitUsage, fmt.Sprintf("registry %s is configured: take it out of %s first, and restart; the next sweep would bring it back", args[0], w.config)}
+			}
+			return w.use(cmd.Context(), a, false, func(s *blob.Store) error {
+				n, err := house.Forget(cmd.Context(), s, args[0], actor(), time.Now().UTC())
+				if err != nil {
+					return err
+				}
+				p := text.NewPrinter(a.out)
+				p.Line("exit 0: %s of %s went. Layers that nothing else names: plimsoll gc --dry-run", text.Plural(n, "tag"), args[0])
+				return p.Err()
+			})
+		},
+	}
+	w.flags(c)
+	return c
 }
