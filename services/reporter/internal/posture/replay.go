@@ -176,6 +176,9 @@ func (w *Walker) change(ctx context.Context, b plimsoll.ChangeBatch, c plimsoll.
 func (w *Walker) finish(b plimsoll.ChangeBatch) {
 	w.e.state.remember(b.Stream, b.Sequence, eventsOf(b)...)
 	w.e.state.positions[b.Stream] = b.Sequence
+	if b.Sequence == 1 {
+		w.e.state.began[b.Stream] = b.Time
+	}
 	w.e.state.streams[b.Stream] = true
 }
 
