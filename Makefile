@@ -15,9 +15,10 @@ ROUNDS   ?= 3
 SEEDS    ?= 5
 SOAK     ?= 30m
 IMAGES   ?= 10000,100000
+TAGS     ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test faults soak lint tidy generate bench bench-worker bench-reporter parity images clean vuln FORCE
+.PHONY: help build demo test faults soak lint tidy generate bench bench-worker bench-reporter bench-pipeline parity images clean vuln FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -66,6 +67,10 @@ bench-worker: ## measure the worker alone beside the floor and peers (SHARED, CO
 bench-reporter: ## measure the reporter alone: advisories and posture (SHARED=folder with data; IMAGES=10000,100000,1000000; MARKDOWN=file)
 	@cd services/reporter && GOWORK=off go run ./bench -images '$(IMAGES)' -markdown '$(if $(MARKDOWN),$(abspath $(MARKDOWN)))' $(BENCH_FLAGS)
 	@cd services/reporter && PLIMSOLL_SHARED='$(wildcard $(abspath $(SHARED)))' GOWORK=off go test -run '^$$' -bench . -benchtime 3x -timeout 60m ./internal/...
+
+bench-pipeline: $(BIN) $(ANALYSE) ## measure the whole pipeline, each part a process (SHARED, CORPUS: folders; IMAGES=1000,10000,100000; TAGS=10; MARKDOWN=file)
+	@cd services/standalone && GOWORK=off go run ./bench -shared '$(abspath $(SHARED))' -corpus '$(if $(CORPUS),$(abspath $(CORPUS)))' -bin '$(CURDIR)/bin' \
+		-images '$(IMAGES)' -tags $(TAGS) -v -markdown '$(if $(MARKDOWN),$(abspath $(MARKDOWN)))' $(BENCH_FLAGS)
 
 # What is not there yet is built into the cache folder first: peers take some 15 minutes, the corpus 5 (as root).
 parity: ## compare packages, files and matches with other scanners' and with what is known (SHARED, CORPUS, PEERS: folders)
