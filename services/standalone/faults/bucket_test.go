@@ -64,7 +64,7 @@ func bucketFails(t *testing.T, s *system) {
 
 // bucketRefuses is F13: for a while nothing can be written, then nothing can be read either. What is known stays shown.
 func bucketRefuses(t *testing.T, s *system) {
-	s.settle(t)
+	s.acquaint(t)
 	parts := append(append(s.workers[:len(s.workers):len(s.workers)], s.schedulers...), s.reporters...)
 	known, err := s.scanned(t.Context(), s.reporter(), edge)
 	if err != nil {
@@ -126,6 +126,11 @@ func factsLost(t *testing.T, s *system) {
 	}
 	if lost == 0 {
 		t.Fatalf("no facts of %s under %s: the fault does not strike", first.own, s.s3.data)
+	}
+	// Workers take facts that they saw for granted for ten minutes; one that starts does not.
+	for _, w := range s.workers {
+		s.kill(t, w)
+		s.start(t, w)
 	}
 	// The same layers under another configuration: another image, of which nothing needs to be read but what was lost.
 	second := relabelled(t, first)

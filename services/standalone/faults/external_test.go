@@ -169,6 +169,10 @@ func (e *engineProcess) operator(dir string) (creds string, err error) {
 	if err != nil {
 		return "", err
 	}
+	systemKey, err := nkeys.CreateAccount() // the server's own, without which it has no JetStream
+	if err != nil {
+		return "", err
+	}
 	userKey, err := nkeys.CreateUser()
 	if err != nil {
 		return "", err
@@ -181,6 +185,7 @@ func (e *engineProcess) operator(dir string) (creds string, err error) {
 	operator := jwt.NewOperatorClaims(public(operatorKey))
 	account := jwt.NewAccountClaims(public(accountKey))
 	account.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: -1, MemoryStorage: -1, Streams: -1, Consumer: -1}
+	system := jwt.NewAccountClaims(public(systemKey))
 	user := jwt.NewUserClaims(public(userKey))
 	encode := func(c interface {
 		Encode(nkeys.KeyPair) (string, error)
@@ -189,8 +194,8 @@ func (e *engineProcess) operator(dir string) (creds string, err error) {
 		err = errors.Join(err, eerr)
 		return s
 	}
-	conf := fmt.Sprintf("operator: %s\nresolver: MEMORY\nresolver_preload: { %s: %s }\n",
-		encode(operator, operatorKey), public(accountKey), encode(account, operatorKey))
+	conf := fmt.Sprintf("operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: { %s: %s, %s: %s }\n", encode(operator, operatorKey),
+		public(systemKey), public(accountKey), encode(account, operatorKey), public(systemKey), encode(system, operatorKey))
 	seed, serr := userKey.Seed()
 	token := encode(user, accountKey)
 	if err = errors.Join(err, serr); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -204,34 +205,30 @@ func (s *system) startSweep(t testing.TB, registry string) {
 	})
 }
 
-// sweep starts a sweep and waits for the end of one that began after the call.
-func (s *system) sweep(t testing.TB, registry string) plimsoll.Sweep {
+// sweep waits for the end of a sweep that began after the call. One that runs is joined by a start, also in the moment between
+// the record of its end and its end: then it is started again.
+func (s *system) sweep(t testing.TB, registry string) (last plimsoll.Sweep) {
 	t.Helper()
-	after := time.Now()
-	last, err := s.lastSweep(t.Context(), registry)
-	if err == nil && !last.Started.IsZero() && last.Ended.IsZero() {
-		last = s.swept(t, registry, time.Time{}) // it lists what was there before
-	}
-	// A sweep's slot is its start to the second: another one begins in another second.
+	// A sweep's slot is its start to the second: this one begins in another second than any before.
+	after := time.Now().Truncate(time.Second).Add(time.Second)
 	eventually(t, "another second", func() error {
-		if now := time.Now(); now.Truncate(time.Second).Equal(last.Ended.Truncate(time.Second)) || now.Truncate(time.Second).Equal(last.Started.Truncate(time.Second)) {
-			return fmt.Errorf("still the second of the last sweep")
+		if time.Now().Before(after) {
+			return fmt.Errorf("still the second of the call")
 		}
 		return nil
 	})
-	s.startSweep(t, registry)
-	return s.swept(t, registry, after.Add(-time.Second))
-}
-
-// swept waits until the last sweep has ended, one that started after a time.
-func (s *system) swept(t testing.TB, registry string, after time.Time) (last plimsoll.Sweep) {
-	t.Helper()
 	eventually(t, "sweep of "+registry, func() (err error) {
-		last, err = s.lastSweep(t.Context(), registry)
-		if err == nil && (last.Ended.IsZero() || last.Started.Before(after)) {
-			err = fmt.Errorf("sweep %q is %s: %+v", last.Slot, last.State, last.Counts)
+		if last, err = s.lastSweep(t.Context(), registry); err != nil {
+			return err
 		}
-		return err
+		switch {
+		case !last.Started.IsZero() && last.Ended.IsZero():
+			return fmt.Errorf("sweep %q is %s: %+v", last.Slot, last.State, last.Counts)
+		case last.Started.Before(after):
+			return errors.Join(fmt.Errorf("sweep %q is the one before", last.Slot),
+				s.call(t.Context(), s.reporter(), http.MethodPost, "/api/v1/sweeps", map[string]string{"registry": registry}, nil))
+		}
+		return nil
 	})
 	return last
 }

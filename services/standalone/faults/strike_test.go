@@ -49,6 +49,16 @@ func (s *system) reached(t *testing.T, g *proxy.Gate) *part {
 	return nil
 }
 
+// acquaint makes sure that the system knows images of both registries, some of them flawed, before a fault that must not touch
+// what is known.
+func (s *system) acquaint(t *testing.T) {
+	t.Helper()
+	for i := range 6 {
+		s.push(t, []string{corp, edge}[i%2], "known/app", fmt.Sprint(s.count()), s.newImage(t, 1<<10))
+	}
+	s.settle(t)
+}
+
 // heldLayer pushes an image and returns when a worker is in the middle of its own layer, where it stays until the gate opens.
 func (s *system) heldLayer(t *testing.T, repository, tag string) (made, *proxy.Gate, *part) {
 	t.Helper()

@@ -58,7 +58,7 @@ func temporalSetBack(t *testing.T, s *system) {
 // temporalLost is F10: everything that Temporal had is gone, in the middle of a workflow. What is known stays served.
 func temporalLost(t *testing.T, s *system) {
 	s.underLoad(t, func() {
-		s.settle(t)
+		s.acquaint(t)
 		m, g, _ := s.heldLayer(t, "temporal/lost", fmt.Sprint(s.count()))
 		s.mustBeQueued(t, m)
 		known, err := s.scanned(t.Context(), s.reporter(), edge)
