@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -80,7 +81,29 @@ func (a sweepActivities) retry(ctx context.Context, in RetryInput) (plimsoll.Ret
 type reportActivities struct{ reporter Reporter }
 
 func (a reportActivities) write(ctx context.Context, period string, cutoff time.Time) error {
+	stop := alive(ctx)
+	defer stop()
 	return failure(a.reporter.WriteReport(ctx, period, cutoff))
+}
+
+// alive heartbeats for a step that has no word to say of its own, until stop: a process that dies is then noticed within the
+// heartbeat's time-out and not within the step's.
+func alive(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	var owner sync.WaitGroup
+	owner.Go(func() {
+		tick := time.NewTicker(heartbeat / 3)
+		defer tick.Stop()
+		for {
+			activity.RecordHeartbeat(ctx)
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() { close(done); owner.Wait() }
 }
 
 // beat sends heartbeats with the word reached; a local activity has none and drops them.

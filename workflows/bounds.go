@@ -80,7 +80,7 @@ var (
 	boundRetry  = bound{try: 24 * time.Hour, total: 24 * time.Hour, beats: true, attempts: 6, first: 2 * time.Second, longest: time.Minute}
 	boundFinish = bound{try: time.Hour, total: finishTimeout, beats: true, first: 2 * time.Second, longest: time.Minute}
 	// Rendering a large posture takes minutes; the bucket may be away over night.
-	boundReport = bound{try: time.Hour, total: reportTimeout, first: 5 * time.Second, longest: 10 * time.Minute}
+	boundReport = bound{try: time.Hour, total: reportTimeout, beats: true, first: 5 * time.Second, longest: 10 * time.Minute}
 )
 
 func (b bound) retry() *temporal.RetryPolicy {

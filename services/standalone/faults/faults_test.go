@@ -135,6 +135,7 @@ func struck(t *testing.T, s *system, f fault, seed uint64) {
 	began := s.elapsed()
 	f.strike(t, s)
 	s.heal()
+	s.found(t)
 	after := s.elapsed()
 	if long {
 		s.oracle(t)

@@ -81,12 +81,44 @@ func (s *system) newImage(t testing.TB, filler int) made {
 // put stores an image in a registry, whose notification nobody gets. It is wanted from now on: the end of a fault waits for it.
 func (s *system) put(t testing.TB, registry, repository, tag string, m made) {
 	t.Helper()
+	s.want(s.store(t, registry, repository, tag, m))
+}
+
+// A stored image is in a registry under a name, registry/repository:tag.
+type stored struct{ name, digest string }
+
+func (s *system) store(t testing.TB, registry, repository, tag string, m made) stored {
+	t.Helper()
 	if err := imagetest.Push(t.Context(), s.direct[registry].Address(), repository, tag, m.image); err != nil {
 		t.Fatal(err)
 	}
+	return stored{registry + "/" + repository + ":" + tag, m.digest}
+}
+
+func (s *system) want(all ...stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wanted[registry+"/"+repository+":"+tag] = m.digest
+	for _, one := range all {
+		s.wanted[one.name] = one.digest
+	}
+}
+
+// found waits for what only sweeps tell of. The sweep of a load may have joined one that had listed already, or have gone with
+// what a fault wiped: then another is made.
+func (s *system) found(t testing.TB) {
+	t.Helper()
+	if len(s.night) == 0 {
+		return
+	}
+	wanted := map[string]string{}
+	for _, one := range s.night {
+		wanted[one.name] = one.digest
+	}
+	s.want(s.night...)
+	s.night = nil
+	if s.unsettled(t.Context(), wanted) != nil {
+		s.sweep(t, corp)
+	}
 }
 
 // push stores an image and has its notification taken, as a registry does that tries again until it is.
@@ -217,6 +249,7 @@ func (s *system) sweep(t testing.TB, registry string) (last plimsoll.Sweep) {
 		}
 		return nil
 	})
+	var asked time.Time
 	eventually(t, "sweep of "+registry, func() (err error) {
 		if last, err = s.lastSweep(t.Context(), registry); err != nil {
 			return err
@@ -224,14 +257,20 @@ func (s *system) sweep(t testing.TB, registry string) (last plimsoll.Sweep) {
 		switch {
 		case !last.Started.IsZero() && last.Ended.IsZero():
 			return fmt.Errorf("sweep %q is %s: %+v", last.Slot, last.State, last.Counts)
-		case last.Started.Before(after):
+		case last.Started.Before(after) && time.Since(asked) > askAgain:
+			asked = time.Now()
 			return errors.Join(fmt.Errorf("sweep %q is the one before", last.Slot),
 				s.call(t.Context(), s.reporter(), http.MethodPost, "/api/v1/sweeps", map[string]string{"registry": registry}, nil))
+		case last.Started.Before(after):
+			return fmt.Errorf("sweep %q is the one before, another was asked for", last.Slot)
 		}
 		return nil
 	})
 	return last
 }
+
+// askAgain is how long a sweep that was asked for may take to show; asking sooner could make two.
+const askAgain = 10 * time.Second
 
 func (s *system) lastSweep(ctx context.Context, registry string) (plimsoll.Sweep, error) {
 	var answer struct {
@@ -254,8 +293,8 @@ func (s *system) lastSweep(ctx context.Context, registry string) (plimsoll.Sweep
 // underLoad runs a fault while images are pushed to both registries and a sweep of one runs.
 func (s *system) underLoad(t *testing.T, fault func()) {
 	t.Helper()
-	for i := range 4 { // found by the sweep alone
-		s.put(t, corp, fmt.Sprintf("night/app%d", i), fmt.Sprint(s.count()), s.newImage(t, 4<<10))
+	for i := range 4 { // found by a sweep alone, see found
+		s.night = append(s.night, s.store(t, corp, fmt.Sprintf("night/app%d", i), fmt.Sprint(s.count()), s.newImage(t, 4<<10)))
 	}
 	s.startSweep(t, corp)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -189,21 +189,30 @@ func head(s string) string {
 // straight scans a registry in one process, past all relays.
 func (s *system) straight(t *testing.T, id string) map[string]scanned {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, programs.plimsoll, "scan", s.direct[id].Address(), "--format", "json",
-		"--advisories", s.advisories(), "--data", filepath.Join(s.dir, "straight-"+id))
 	var out, log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &log
-	err := cmd.Run()
-	if e := new(exec.ExitError); err != nil && (!errors.As(err, &e) || e.ExitCode() > 2) {
-		t.Fatalf("plimsoll scan of %s: %v\n%s", id, err, log.String())
-	}
+	eventually(t, "plimsoll scan of "+id, func() error { return s.scan(t.Context(), id, &out, &log) })
 	var doc struct{ Images []scanned }
 	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
 		t.Fatalf("plimsoll scan of %s: %v", id, err)
 	}
 	return byName(doc.Images)
+}
+
+// scan is one try. It starts engines of its own, which on a machine that others fill may take longer than it waits: then it
+// says so with exit code 3.
+func (s *system) scan(ctx context.Context, id string, out, log *bytes.Buffer) error {
+	out.Reset()
+	log.Reset()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, programs.plimsoll, "scan", s.direct[id].Address(), "--format", "json",
+		"--advisories", s.advisories(), "--data", filepath.Join(s.dir, "straight-"+id))
+	cmd.Stdout, cmd.Stderr = out, log
+	err := cmd.Run()
+	if e := new(exec.ExitError); err != nil && (!errors.As(err, &e) || e.ExitCode() > 2) {
+		return fmt.Errorf("%w: %s", err, log.String())
+	}
+	return nil
 }
 
 // checkRecompute starts another reporter, which has nothing but the bucket, and compares its answers.

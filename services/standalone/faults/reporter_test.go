@@ -1,8 +1,10 @@
 package faults
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -11,9 +13,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	sdk "go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/standalone/faults/proxy"
+	"github.com/plimsoll/plimsoll/workflows"
 )
 
 // reporterEmptied is F28: the reporter is killed and starts again without anything of its own.
@@ -89,73 +96,79 @@ func feedBroken(t *testing.T, s *system) {
 	}
 }
 
-// reporterKilledWriting is F27: the reporter is killed before and after each write that a report makes. The report is there in
-// the end, once, and says what it would have said.
+// reporterKilledWriting is F27: the weekly report's workflow runs, and the reporter is killed just before and just after it writes
+// one of the report's objects, again and again. The report is there in the end, once. (services/reporter/internal/report
+// TestKilledAtEachWrite does that at every write, with less of the world around it.)
 func reporterKilledWriting(t *testing.T, s *system) {
-	s.settle(t)
+	s.acquaint(t)
 	p := s.reporter()
-	before := s.reports(t)
-	ask := func() error {
-		return s.call(t.Context(), p, http.MethodPost, "/api/v1/reports", map[string]string{"period": ""}, nil)
+	c, err := sdk.Dial(sdk.Options{HostPort: s.temporal.address(), Namespace: "default",
+		Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		t.Fatal(err)
 	}
-	killed := 0
-	for n := int64(1); n <= int64(of(4, 16)); n++ {
-		hit := make(chan struct{}, 1)
-		release := make(chan struct{})
-		var seen atomic.Int64
-		after := n%2 == 0
-		p.bucket.Bend(func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if !isWrite(r) || seen.Add(1) != (n+1)/2 {
-					next.ServeHTTP(w, r)
-					return
-				}
-				if after {
-					next.ServeHTTP(discard{http.Header{}}, r)
-				}
-				hit <- struct{}{}
-				<-release
-				panic(http.ErrAbortHandler)
-			})
-		})
-		eventually(t, "ask for the report", ask)
-		ended := within(t.Context(), patience, func() error {
-			select {
-			case <-hit:
-				return nil
-			default:
-			}
-			if len(s.reports(t)) > len(before) && n > 8 {
-				return nil
-			}
-			return errors.New("no write yet")
-		})
-		if ended != nil {
-			t.Fatalf("write %d of the report: %v", n, ended)
+	defer c.Close()
+	weeks := len(s.reports(t)) // of the faults before
+	year, week := time.Now().UTC().AddDate(0, 0, -7*(1+weeks)).ISOWeek()
+	period := fmt.Sprintf("%04d-W%02d", year, week)
+	gate := s.gateReports(p, true)
+	run, err := c.ExecuteWorkflow(t.Context(), workflows.ReportOptions(period), workflows.NameReport, workflows.ReportInput{Period: period, Zone: "UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range of(1, 4) {
+		select {
+		case <-gate.hit:
+		case <-time.After(patience):
+			t.Fatalf("the report was not written on after %d kills", n)
 		}
 		s.kill(t, p)
-		killed++
-		close(release)
-		p.bucket.Bend(nil)
+		close(gate.release)
+		gate = s.gateReports(p, n%2 == 1)
 		s.start(t, p)
 	}
-	eventually(t, "ask for the report", ask)
-	eventually(t, "the report is there", func() error {
-		if len(s.reports(t)) == len(before) {
-			return errors.New("not yet")
-		}
-		return nil
+	gate.open.Store(true)
+	p.bucket.Bend(nil)
+	select {
+	case <-gate.hit: // the one that is held now goes on
+	default:
+	}
+	close(gate.release)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := run.Get(ctx, nil); err != nil {
+		t.Fatalf("the report's workflow: %v", err)
+	}
+	if got := s.reports(t); len(got) != weeks+1 || !got[period] {
+		t.Errorf("reports of %v, want one more than %d, of %s", slices.Sorted(maps.Keys(got)), weeks, period)
+	}
+}
+
+// reportGate holds a reporter at the next write of a report.
+type reportGate struct {
+	hit, release chan struct{}
+	open         atomic.Bool
+}
+
+// gateReports holds the next write of an object of a report before it reaches the bucket or after; the writer gets no answer.
+func (s *system) gateReports(p *part, before bool) *reportGate {
+	g := &reportGate{hit: make(chan struct{}, 1), release: make(chan struct{})}
+	var once atomic.Bool
+	p.bucket.Bend(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if g.open.Load() || !isWrite(r) || !strings.Contains(r.URL.Path, "/reports/") || !once.CompareAndSwap(false, true) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			if !before {
+				next.ServeHTTP(discard{http.Header{}}, r)
+			}
+			g.hit <- struct{}{}
+			<-g.release
+			panic(http.ErrAbortHandler)
+		})
 	})
-	made := s.reports(t)
-	folders := map[string]bool{}
-	for name := range made {
-		if !before[name] {
-			folders[filepath.Dir(name)] = true
-		}
-	}
-	if len(folders) != 1 {
-		t.Errorf("%d kills left reports in %v, want one folder", killed, slices.Sorted(maps.Keys(folders)))
-	}
+	return g
 }
 
 // discard is an answer that nobody gets.
@@ -165,21 +178,16 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) WriteHeader(int)             {}
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// reports are the objects of all reports in the bucket.
+// reports are the periods of which the bucket holds a report that is complete: with its manifest.
 func (s *system) reports(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
-	err := filepath.WalkDir(filepath.Join(s.s3.data, "bucket", "plimsoll", "reports"), func(path string, d os.DirEntry, err error) error {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), ".") {
-			all[path] = true
-		}
-		return err
-	})
+	manifests, err := filepath.Glob(filepath.Join(s.s3.data, "bucket", "plimsoll", "reports", "*", "manifest*"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, m := range manifests {
+		all[filepath.Base(filepath.Dir(m))] = true
 	}
 	return all
 }

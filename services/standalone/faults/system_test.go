@@ -58,6 +58,7 @@ type system struct {
 	layers  map[string]int64  // every layer pushed, by digest: its bytes
 	crashes int               // layers that may have been read once more
 	slack   int64             // bytes that a fault may cost besides
+	night   []stored          // left to sweeps
 	closed  bool
 
 	passwordFile string // of corp; empty: it asks for none
