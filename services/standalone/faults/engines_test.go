@@ -186,11 +186,11 @@ func startEmbedded(e *engineProcess, role engineRole) (*process, string, error) 
 // jetstreams is a connection to the NATS server itself, beside those of the parts, to read its counters from outside.
 func (s *system) jetstream(t testing.TB) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	nc, err := nats.Connect("nats://"+s.nats.address(), nats.UserInfo(natsUser, natsSecret), nats.MaxReconnects(0))
+	nc, err := nats.Connect("nats://"+s.nats.address(), nats.UserInfo(natsUser, natsSecret), nats.MaxReconnects(0), nats.Timeout(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
