@@ -49,7 +49,7 @@ func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
 			if ctx.Err() != nil || lasting(err) || failures >= c.lim.tries {
 				return nil, err
 			}
-			if err := sleep(ctx, backoff(c.lim.backoff, c.lim.backoffMax, failures-1)); err != nil {
+			if err := idle(ctx, backoff(c.lim.backoff, c.lim.backoffMax, failures-1)); err != nil {
 				return nil, fmt.Errorf("%s: %w", k.what, err)
 			}
 			continue
@@ -96,7 +96,7 @@ func (c *Client) between(ctx context.Context, failures int) error {
 	if failures == 0 {
 		return nil
 	}
-	return sleep(ctx, backoff(c.lim.backoff, c.lim.backoffMax, failures-1))
+	return idle(ctx, backoff(c.lim.backoff, c.lim.backoffMax, failures-1))
 }
 
 // try makes the request once; a 401 makes it get new authorization and ask a second time.

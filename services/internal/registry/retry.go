@@ -55,7 +55,7 @@ func (p *pause) wait(ctx context.Context) error {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < left {
 			return fmt.Errorf("%w: the registry asks to wait %s, longer than this request may take", plimsoll.ErrUnavailable, left.Round(time.Second))
 		}
-		if err := sleep(ctx, left+spread(left)); err != nil {
+		if err := idle(ctx, left+spread(left)); err != nil {
 			return err
 		}
 	}

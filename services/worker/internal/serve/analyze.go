@@ -76,6 +76,7 @@ type job struct {
 	repository string
 	blob       layer.Blob
 	mediaType  string
+	slot       *slot // that it reads in; nil before it has one
 }
 
 func (s *Server) job(r *workerv1.AnalyzeRequest) (*job, error) {
@@ -122,11 +123,12 @@ func (j *job) run(ctx context.Context, f *flight) (outcome, error) {
 	if trying, _ := sound(missing, tried); len(trying) == 0 {
 		return j.quarantined(missing, tried, nil), nil
 	}
-	release, err := s.slots.take(ctx, f.urgent)
+	held, err := s.slots.hold(ctx, f.urgent)
 	if err != nil {
 		return outcome{}, err
 	}
-	defer release()
+	defer held.free()
+	j.slot = held
 	return j.try(ctx, f, missing, tried)
 }
 
@@ -178,10 +180,13 @@ func (j *job) read(ctx context.Context, f *flight, analyzers []plimsoll.Analyzer
 		return nil, err
 	}
 	start := time.Now()
-	body, err := j.source.Blob(ctx, j.repository, j.blob.Digest, j.blob.Size)
+	// Until its bytes come, a layer only waits for the registry; from then on it has a child and keeps its slot.
+	j.slot.lends = true
+	body, err := j.source.Blob(registry.WithIdle(ctx, j.slot.idle), j.repository, j.blob.Digest, j.blob.Size)
 	if err != nil {
 		return nil, err
 	}
+	j.slot.lends = false
 	defer func() { _ = body.Close() }()
 	src := layer.NewSource(ctx, body, j.blob, func(n int) {
 		f.bytes.Add(int64(n))

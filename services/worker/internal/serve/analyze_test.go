@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,14 +33,19 @@ var bucket blob.Config
 func TestMain(m *testing.M) { os.Exit(blobtest.Main(m, &bucket)) }
 
 // dying are children that die whenever the packages analyser is on.
-type dying struct{ runs [][]string }
+type dying struct {
+	mu   sync.Mutex
+	runs [][]string
+}
 
 func (d *dying) Run(_ context.Context, j child.Job, src io.Reader) (facts []child.Facts, err error) {
 	var names []string
 	for _, a := range j.Analyzers {
 		names = append(names, a.Name)
 	}
+	d.mu.Lock()
 	d.runs = append(d.runs, names)
+	d.mu.Unlock()
 	if _, err := io.Copy(io.Discard, src); err != nil {
 		return nil, err
 	}

@@ -44,5 +44,39 @@ func (s *slots) take(ctx context.Context, urgent <-chan struct{}) (release func(
 	}, nil
 }
 
+// A slot is one that was taken and may be lent to others while nothing is done in it. One goroutine uses it.
+type slot struct {
+	slots   *slots
+	urgent  <-chan struct{}
+	release func()
+	lends   bool
+}
+
+// hold waits for a slot; see [slots.take].
+func (s *slots) hold(ctx context.Context, urgent <-chan struct{}) (*slot, error) {
+	release, err := s.take(ctx, urgent)
+	return &slot{slots: s, urgent: urgent, release: release, lends: true}, err
+}
+
+// free gives the slot back for good; once it is lent there is nothing to give back.
+func (s *slot) free() {
+	if s.release != nil {
+		s.release()
+		s.release = nil
+	}
+}
+
+// idle lends the slot to others until the returned function takes one again.
+func (s *slot) idle() (end func(context.Context) error) {
+	if !s.lends || s.release == nil {
+		return func(context.Context) error { return nil }
+	}
+	s.free()
+	return func(ctx context.Context) (err error) {
+		s.release, err = s.slots.take(ctx, s.urgent)
+		return err
+	}
+}
+
 // busy is how many slots are taken.
 func (s *slots) busy() int { return len(s.all) }
