@@ -85,7 +85,7 @@ func FuzzReportSlot(f *testing.F) {
 }
 
 func reportEnv(p *press, start time.Time) *testsuite.TestWorkflowEnvironment {
-	env := quiet().NewTestWorkflowEnvironment()
+	env := newEnv()
 	env.SetTestTimeout(time.Minute)
 	env.SetStartTime(start)
 	RegisterReport(env, p)

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
@@ -117,12 +118,22 @@ func quiet() *testsuite.WorkflowTestSuite {
 	return &suite
 }
 
+// newEnv is a test environment that does not take a busy machine for a deadlock: by default a workflow's step may take a second.
+func newEnv() *testsuite.TestWorkflowEnvironment {
+	return patient(quiet().NewTestWorkflowEnvironment())
+}
+
+func patient(env *testsuite.TestWorkflowEnvironment) *testsuite.TestWorkflowEnvironment {
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
+	return env
+}
+
 func silent() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
 
 // runScan runs ScanImages over s and tells which activities were local.
 func runScan(t *testing.T, s *script, r *scanv1.ScanRequest) (result ScanResult, local []string, err error) {
 	t.Helper()
-	env := quiet().NewTestWorkflowEnvironment()
+	env := newEnv()
 	env.SetTestTimeout(time.Minute)
 	RegisterScan(env, s)
 	env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ context.Context, _ []any) {
@@ -278,7 +289,7 @@ func TestScanImagesBoundsBatchesAtOnce(t *testing.T) {
 
 func TestScanImagesCancelled(t *testing.T) {
 	t.Parallel()
-	env := quiet().NewTestWorkflowEnvironment()
+	env := newEnv()
 	s := &script{plan: Planned{Key: "p", Cuts: []int{0, 1, 2}, Images: 1}}
 	s.analyze = func(int, int) error { env.CancelWorkflow(); return plimsoll.ErrUnavailable }
 	RegisterScan(env, s)

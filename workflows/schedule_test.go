@@ -16,7 +16,7 @@ import (
 func TestStartSweepJoins(t *testing.T) {
 	t.Parallel()
 	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestWorkflowEnvironment()
+	env := patient(suite.NewTestWorkflowEnvironment())
 	var ids []string
 	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in SweepInput) (plimsoll.Sweep, error) {
 		ids = append(ids, workflow.GetInfo(ctx).WorkflowExecution.ID+" by "+in.Actor)

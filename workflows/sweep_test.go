@@ -126,7 +126,7 @@ func (s *tour) Retry(_ context.Context, in RetryInput, _ func(string)) (plimsoll
 }
 
 func sweepEnv(s *tour) *testsuite.TestWorkflowEnvironment {
-	env := quiet().NewTestWorkflowEnvironment()
+	env := newEnv()
 	env.SetTestTimeout(time.Minute)
 	env.SetStartTime(sweepStart)
 	RegisterSweep(env, s)
