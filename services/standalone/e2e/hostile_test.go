@@ -41,7 +41,7 @@ var wrong = map[string]string{}
 // same, word for word (H55).
 func TestHostile(t *testing.T) {
 	t.Parallel()
-	ctx := testContext(t)
+	ctx := t.Context() // two scans of every case: with the race detector they take longer than other tests may
 	all := imagetest.Specimens()
 	most := slices.DeleteFunc(slices.Clone(all), func(s imagetest.Specimen) bool { return s.Name == largestInventory })
 	honest := slices.DeleteFunc(slices.Clone(all), func(s imagetest.Specimen) bool { return s.Row() != "H52" || s.Want != imagetest.WantOK })
