@@ -197,7 +197,5 @@ func counts(err error) bool {
 }
 
 // again reports whether another try in this scan may do better: when a worker failed, another may; when the registry was away,
-// it may be back; bytes that were damaged on their way may come whole. When the registry has spoken, it says the same again.
-func again(err error) bool {
-	return counts(err) || passing(err) || errors.Is(err, plimsoll.ErrIntegrity)
-}
+// it may be back. When the registry has spoken, it says the same again.
+func again(err error) bool { return counts(err) || passing(err) }

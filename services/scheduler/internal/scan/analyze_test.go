@@ -75,7 +75,7 @@ func TestAnalyze(t *testing.T) {
 		{name: "quarantined", before: plimsoll.MaxAttempts, count: plimsoll.MaxAttempts, reason: "before"},
 		{name: "analysis dies: another worker is tried", answer: crash, calls: 2, count: 2, reason: "analysis died: out of memory"},
 		{name: "the last try before quarantine", answer: crash, before: 2, calls: 1, count: 3, reason: "analysis died: out of memory"},
-		{name: "wrong bytes may come whole: the worker counts the tries", answer: wrong, calls: triesPerScan, reason: "integrity: bytes do not match their digest"},
+		{name: "the registry has wrong bytes: the worker counts that", answer: wrong, calls: 1, reason: "integrity: bytes do not match their digest"},
 		{name: "the registry refuses", answer: status.Error(codes.PermissionDenied, "access denied"), calls: 1, reason: "access denied"},
 		{name: "the registry is away", answer: unavailable("registry"), calls: triesPerScan, reason: "registry: unavailable", err: plimsoll.ErrUnavailable},
 		{name: "a reason on record stays", answer: status.Error(codes.PermissionDenied, "access denied"), before: 1, calls: 1, count: 1, reason: "before"},

@@ -196,7 +196,7 @@ func TestHowACallEnds(t *testing.T) {
 		}, plimsoll.ErrDenied, false, false},
 		"wrong bytes": {func(grpc.ServerStreamingServer[workerv1.AnalyzeResponse]) error {
 			return status.Error(codes.DataLoss, "layer: integrity")
-		}, plimsoll.ErrIntegrity, false, true},
+		}, plimsoll.ErrIntegrity, false, false},
 		"analysis died": {func(grpc.ServerStreamingServer[workerv1.AnalyzeResponse]) error {
 			return status.Error(codes.Internal, "out of memory")
 		}, nil, true, true},
