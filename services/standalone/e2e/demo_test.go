@@ -47,7 +47,6 @@ func TestDemo(t *testing.T) {
 // TestStartFaults: what keeps `up` from starting is one clear line that says what, where and what to do.
 func TestStartFaults(t *testing.T) {
 	t.Parallel()
-	ctx := testContext(t)
 	running := up(t, setup{data: t.TempDir()})
 	other := t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "version"), []byte(`{"format":99}`), 0o600); err != nil {
@@ -72,7 +71,7 @@ func TestStartFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, errOut, code := plimsollCommand(ctx, t, append([]string{"up"}, c.args...)...)
+			_, errOut, code := plimsollCommand(testContext(t), t, append([]string{"up"}, c.args...)...)
 			if code != 3 {
 				t.Errorf("exit %d, want 3", code)
 			}

@@ -98,7 +98,6 @@ func findings(im scanned) []string {
 // TestScanFaults: each fault is one clear line and the right exit code.
 func TestScanFaults(t *testing.T) {
 	t.Parallel()
-	ctx := testContext(t)
 	notRegistry := startPlain(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<html>hello</html>"))
@@ -132,7 +131,7 @@ func TestScanFaults(t *testing.T) {
 			if !slices.Contains(args, "--data") {
 				args = append(args, "--data", t.TempDir())
 			}
-			out, errOut, code := plimsollCommand(ctx, t, args...)
+			out, errOut, code := plimsollCommand(testContext(t), t, args...)
 			if code != c.code || !strings.Contains(errOut+out, c.want) {
 				t.Errorf("exit %d, want %d with %q\nout: %s\nerr: %s", code, c.code, c.want, out, errOut)
 			}
