@@ -124,8 +124,8 @@ func Run(ctx context.Context, c Config) error {
 	var parts sync.WaitGroup
 	defer parts.Wait() // before the hosts, the queue and the bucket they use are closed
 	scans := host.Scans(temporal)
-	parts.Go(func() { requests.Consume(ctx, queue.PushLane(c.PushSlots), scans) })
-	parts.Go(func() { requests.Consume(ctx, queue.SweepLane(c.SweepSlots), scans) })
+	parts.Go(func() { requests.Consume(ctx, queue.PushLane(ids(c.Registries), c.PushSlots), scans) })
+	parts.Go(func() { requests.Consume(ctx, queue.SweepLane(ids(c.Registries), c.SweepSlots), scans) })
 	parts.Go(func() { requests.Watch(ctx) })
 	parts.Go(func() { taker.Run(ctx) })
 	parts.Go(func() {
@@ -208,6 +208,14 @@ func listedOnly(all []plimsoll.Registry) map[string]bool {
 		m[r.ID] = r.Kind == plimsoll.KindHarbor
 	}
 	return m
+}
+
+func ids(all []plimsoll.Registry) []string {
+	var out []string
+	for _, r := range all {
+		out = append(out, r.ID)
+	}
+	return out
 }
 
 func byID(all []plimsoll.Registry) map[string]plimsoll.Registry {

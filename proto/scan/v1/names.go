@@ -12,8 +12,8 @@ const (
 	StreamRequests    = "PLIMSOLL_SCAN"   // work queue; both lanes
 	StreamDeadLetters = "PLIMSOLL_DEAD"   // requests that failed for good, kept for people
 	StreamEvents      = "PLIMSOLL_EVENTS" // hints to the reporter; short-lived
-	ConsumerPush      = "push"
-	ConsumerSweep     = "sweep"
+	LanePush          = "push"
+	LaneSweep         = "sweep"
 
 	subjectPush    = "plimsoll.scan.push."
 	subjectSweep   = "plimsoll.scan.sweep."
@@ -52,6 +52,17 @@ func (r *ScanRequest) Subject() string {
 
 // SweepSubject is the subject of one sweep's requests. Slots and registry ids hold no dot, star or space.
 func SweepSubject(registry, slot string) string { return subjectSweep + registry + "." + slot }
+
+// Consumer names the durable consumer of a registry's requests in a lane.
+func Consumer(lane, registry string) string { return lane + "-" + registry }
+
+// ConsumerSubject is what that consumer reads: no two of them overlap, as a work queue demands.
+func ConsumerSubject(lane, registry string) string {
+	if lane == LanePush {
+		return subjectPush + registry
+	}
+	return subjectSweep + registry + ".>"
+}
 
 // DeadSubject is where dead letters of a registry are published.
 func DeadSubject(registry string) string { return subjectDead + registry }

@@ -114,8 +114,8 @@ var docs = map[string]fieldDoc{
 
 	"scheduler.listen":      {"127.0.0.1:8081", "Address of hooks, health and metrics when the scheduler runs alone."},
 	"scheduler.workers":     {"", "gRPC targets of the workers when the scheduler runs alone; `dns:///name:port` finds all behind a name."},
-	"scheduler.push_slots":  {"8", "Pushes in work at once, 1 to 1024 requests."},
-	"scheduler.sweep_slots": {"4 × worker.slots", "Sweep requests in work at once, 1 to 4096; each holds up to 64 images."},
+	"scheduler.push_slots":  {"8", "Pushes in work at once, 1 to 1024 requests; of several registries none holds more than three quarters."},
+	"scheduler.sweep_slots": {"4 × worker.slots", "Sweep requests in work at once, 1 to 4096; each holds up to 64 images. Shared among registries as `push_slots` are."},
 
 	"worker.listen": {"127.0.0.1:9090", "gRPC address of a worker that runs alone."},
 	"worker.admin":  {"127.0.0.1:9091", "Address of health and metrics of a worker that runs alone."},

@@ -211,7 +211,7 @@ func requestsRedelivered(t *testing.T, s *system) {
 		for again < times {
 			select {
 			case d := <-deliveries:
-				if !strings.HasPrefix(d.Reply, "$JS.ACK."+scanv1.StreamRequests+"."+scanv1.ConsumerPush) || !strings.Contains(string(d.Data), m.digest) {
+				if !strings.HasPrefix(d.Reply, "$JS.ACK."+scanv1.StreamRequests+"."+scanv1.Consumer(scanv1.LanePush, corp)) || !strings.Contains(string(d.Data), m.digest) {
 					continue
 				}
 				// In the scheduler's name: this one is not done, send it again.
@@ -223,8 +223,8 @@ func requestsRedelivered(t *testing.T, s *system) {
 				t.Fatalf("the request was delivered again %d times of %d", again, times)
 			}
 		}
-		if err := s.redelivered(t, scanv1.ConsumerPush); err != nil {
-			eventually(t, "the server counts it", func() error { return s.redelivered(t, scanv1.ConsumerPush) })
+		if err := s.redelivered(t, scanv1.Consumer(scanv1.LanePush, corp)); err != nil {
+			eventually(t, "the server counts it", func() error { return s.redelivered(t, scanv1.Consumer(scanv1.LanePush, corp)) })
 		}
 		reads := s.readsOf(m.own)
 		g.Open()
@@ -246,7 +246,7 @@ func (s *system) ackLost(t *testing.T) {
 	p := s.scheduler()
 	s.kill(t, p)
 	s.start(t, p)
-	eventually(t, "the request is delivered to the new scheduler", func() error { return s.redelivered(t, scanv1.ConsumerPush) })
+	eventually(t, "the request is delivered to the new scheduler", func() error { return s.redelivered(t, scanv1.Consumer(scanv1.LanePush, corp)) })
 	// The call of the dead scheduler ended with it, so the layer may be asked for once more.
 	s.crashed(1)
 	g.Open()

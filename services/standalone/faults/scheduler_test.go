@@ -38,7 +38,7 @@ func schedulerFrozen(t *testing.T, s *system) {
 		s.push(t, corp, "frozen/other", fmt.Sprint(s.count()), s.newImage(t, 4<<10))
 	}
 	s.startSweep(t, corp)
-	eventually(t, "what the frozen scheduler held is delivered to the other", func() error { return s.redelivered(t, scanv1.ConsumerPush) })
+	eventually(t, "what the frozen scheduler held is delivered to the other", func() error { return s.redelivered(t, scanv1.Consumer(scanv1.LanePush, corp)) })
 	g.Open()
 	s.settle(t) // without the frozen one
 	if !alive(other) || frozen.proc.state() != "T" {

@@ -148,7 +148,7 @@ func (s *system) stream(t *testing.T) *jetstream.StreamInfo {
 	return stream.CachedInfo()
 }
 
-// consumer is the state of a lane's consumer.
+// consumer is the state of a durable consumer.
 func (s *system) consumer(t *testing.T, name string) *jetstream.ConsumerInfo {
 	t.Helper()
 	nc, js := s.jetstream(t)
@@ -160,11 +160,11 @@ func (s *system) consumer(t *testing.T, name string) *jetstream.ConsumerInfo {
 	return c.CachedInfo()
 }
 
-// deliveries is how often messages of a lane were delivered beyond the first time, since the stream was made.
-func (s *system) redelivered(t *testing.T, lane string) error {
+// redelivered says whether anything of a consumer was delivered again since it was made.
+func (s *system) redelivered(t *testing.T, consumer string) error {
 	t.Helper()
-	if n := s.consumer(t, lane).NumRedelivered; n == 0 {
-		return fmt.Errorf("nothing of lane %s was delivered again", lane)
+	if n := s.consumer(t, consumer).NumRedelivered; n == 0 {
+		return fmt.Errorf("nothing of consumer %s was delivered again", consumer)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func workerKilled(t *testing.T, s *system) {
 	// Of a build that acknowledges early the push is lost here: its workflow fails, and nobody has a request to try again.
 	eventually(t, "the request comes again", func() error {
 		s.mustBeQueued(t, m)
-		return s.redelivered(t, scanv1.ConsumerPush)
+		return s.redelivered(t, scanv1.Consumer(scanv1.LanePush, corp))
 	})
 	for _, w := range s.workers {
 		s.start(t, w)

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,7 +150,7 @@ func realWorld(t *testing.T, registries []plimsoll.Registry, run queue.Run) (*Ha
 	ctx, cancel := context.WithCancel(t.Context())
 	var parts sync.WaitGroup
 	if run != nil {
-		parts.Go(func() { q.Consume(ctx, queue.PushLane(64), run) })
+		parts.Go(func() { q.Consume(ctx, queue.PushLane(slices.Collect(maps.Keys(all)), 64), run) })
 	}
 	parts.Go(func() {
 		if err := h.Listen(ctx, nc); err != nil {

@@ -10,8 +10,9 @@ import (
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 )
 
-// hold performs the request of one message and settles the message, unless ctx ended first.
-func (h *holder) hold(ctx context.Context, m jetstream.Msg) {
+// hold performs the request of one message and settles the message, unless ctx ended first. release ends the beats, which
+// must not follow an answer: they would undo its delay.
+func (h *holder) hold(ctx context.Context, m jetstream.Msg, release func()) {
 	meta, err := m.Metadata()
 	if err != nil {
 		h.log.Error("message is not from the stream", "subject", m.Subject(), "error", err)
@@ -20,17 +21,18 @@ func (h *holder) hold(ctx context.Context, m jetstream.Msg) {
 	deliveries := int(meta.NumDelivered)
 	r, err := decode(m.Subject(), m.Data())
 	if err != nil {
+		release()
 		h.bury(ctx, m, nil, "malformed: "+err.Error(), deliveries)
 		return
 	}
 	if deliveries > maxDeliveries {
+		release()
 		h.bury(ctx, m, r, "delivered too often without an answer", deliveries)
 		return
 	}
 	acknowledgeEarly(m)
-	stop := h.beat(ctx, m)
 	err = h.flights.do(ctx, r, h.persist)
-	stop()
+	release()
 	if ctx.Err() != nil {
 		return // delivered again, to whoever is there
 	}
@@ -74,8 +76,9 @@ func (h *holder) persist(ctx context.Context, r *scanv1.ScanRequest) error {
 	}
 }
 
-// beat tells the server that the message is still held, until the returned function is called; that waits for the beater.
-func (h *holder) beat(ctx context.Context, m jetstream.Msg) (stop func()) {
+// beat tells the server that the message is still held, until the returned function is called, which waits for the beater
+// and may be called again.
+func (h *holder) beat(ctx context.Context, m jetstream.Msg) (release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

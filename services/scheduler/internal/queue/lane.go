@@ -24,22 +24,23 @@ var ErrLost = errors.New("orchestrator cannot be reached")
 // ErrCancelled is returned by a [Run] whose request somebody cancelled: it is not tried again.
 var ErrCancelled = errors.New("scan was cancelled")
 
-// Lane is one of the two queues, read by one durable consumer that all schedulers share.
+// Lane is one of the two queues. Each registry has a durable consumer of its own in it, which all schedulers share, so
+// that requests of one that is slow or broken never stand before another's.
 type Lane struct {
-	Name    string // scanv1.ConsumerPush or ConsumerSweep
-	Subject string // filter
-	Window  int    // requests held at once, over all schedulers
-	Timing  Timing
+	Name       string // scanv1.LanePush or LaneSweep
+	Registries []string
+	Window     int // requests that one scheduler performs at once, over all registries
+	Timing     Timing
 }
 
-// PushLane holds up to window pushes at once.
-func PushLane(window int) Lane {
-	return Lane{scanv1.ConsumerPush, scanv1.SubjectsPush, window, DefaultTiming()}
+// PushLane performs up to window pushes at once.
+func PushLane(registries []string, window int) Lane {
+	return Lane{scanv1.LanePush, registries, window, DefaultTiming()}
 }
 
-// SweepLane holds up to window requests of sweeps at once.
-func SweepLane(window int) Lane {
-	return Lane{scanv1.ConsumerSweep, scanv1.SubjectsSweep, window, DefaultTiming()}
+// SweepLane performs up to window requests of sweeps at once.
+func SweepLane(registries []string, window int) Lane {
+	return Lane{scanv1.LaneSweep, registries, window, DefaultTiming()}
 }
 
 // Timing is how long things take; tests shorten it.
@@ -68,65 +69,108 @@ const maxDeliveries = 24
 
 // Consume hands the lane's requests to run, at most Window at once, until ctx is done; it then takes no more, cancels
 // what runs, waits for it and leaves it unacknowledged, so that it is delivered again. Nothing but ctx ends it: when the
-// server or its streams vanish it makes them again.
+// server or its streams vanish it makes them again. One request a registry may wait here for its turn.
 func (q *Queue) Consume(ctx context.Context, l Lane, run Run) {
-	h := &holder{queue: q, lane: l, run: run, flights: newFlights(q.stats.coalesced.WithLabelValues(l.Name).Inc), log: q.log.With("lane", l.Name)}
+	h := &holder{
+		queue: q, lane: l, run: run, log: q.log.With("lane", l.Name),
+		turns:   newTurns(l.Window, len(l.Registries)),
+		flights: newFlights(q.stats.coalesced.WithLabelValues(l.Name).Inc),
+	}
+	var readers sync.WaitGroup
+	for _, registry := range l.Registries {
+		readers.Go(func() { h.consume(ctx, registry) })
+	}
+	readers.Wait()
+	h.held.Wait()
+}
+
+// consume reads one registry's requests and opens the consumer again whenever it breaks. Of one interruption it says so once.
+func (h *holder) consume(ctx context.Context, registry string) {
+	log, interrupted := h.log.With("registry", registry), false
 	for ctx.Err() == nil {
-		err := h.consume(ctx)
+		c, err := h.open(ctx, registry)
+		if err == nil {
+			if interrupted {
+				log.Info("lane is open again")
+			}
+			interrupted = false
+			err = h.read(ctx, c, registry)
+		}
 		if ctx.Err() != nil {
 			return
 		}
-		h.log.Warn("lane is interrupted, opening it again", "error", err)
-		pause(ctx, l.Timing.Retry)
+		if !interrupted {
+			log.Warn("lane is interrupted and opened again", "error", err)
+		}
+		interrupted = true
+		pause(ctx, h.lane.Timing.Retry)
 	}
 }
 
-func (h *holder) consume(ctx context.Context) error {
+// forgotten is how long a consumer that nobody reads is kept: a registry that is no longer configured leaves nothing behind.
+const forgotten = 24 * time.Hour
+
+func (h *holder) open(ctx context.Context, registry string) (jetstream.Consumer, error) {
 	if err := h.queue.Ensure(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	c, err := h.queue.js.CreateOrUpdateConsumer(ctx, scanv1.StreamRequests, jetstream.ConsumerConfig{
-		Durable:       h.lane.Name,
-		FilterSubject: h.lane.Subject,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       h.lane.Timing.AckWait,
-		MaxDeliver:    -1, // the holder counts, because the last failure needs a dead letter
-		MaxAckPending: h.lane.Window,
-	})
+	conf := jetstream.ConsumerConfig{
+		Durable:           scanv1.Consumer(h.lane.Name, registry),
+		FilterSubject:     scanv1.ConsumerSubject(h.lane.Name, registry),
+		AckPolicy:         jetstream.AckExplicitPolicy,
+		AckWait:           h.lane.Timing.AckWait,
+		MaxDeliver:        -1, // the holder counts, because the last failure needs a dead letter
+		MaxAckPending:     h.turns.cap,
+		InactiveThreshold: forgotten,
+	}
+	c, err := h.queue.js.CreateOrUpdateConsumer(ctx, scanv1.StreamRequests, conf)
+	if overlaps(err) {
+		// The consumer of all registries that an older scheduler left; one that still runs makes it again for as long as it does.
+		if err := h.queue.js.DeleteConsumer(ctx, scanv1.StreamRequests, h.lane.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, fmt.Errorf("remove consumer %s: %w", h.lane.Name, err)
+		}
+		c, err = h.queue.js.CreateOrUpdateConsumer(ctx, scanv1.StreamRequests, conf)
+	}
 	if err != nil {
-		return fmt.Errorf("open consumer %s: %w", h.lane.Name, err)
+		return nil, fmt.Errorf("open consumer %s: %w", scanv1.Consumer(h.lane.Name, registry), err)
 	}
-	return h.read(ctx, c)
+	return c, nil
+}
+
+// notUnique is the server's code for a consumer that would read what another one reads.
+const notUnique jetstream.ErrorCode = 10100
+
+func overlaps(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == notUnique
 }
 
 // pullExpiry is how long one pull request waits at the server. With heartbeats at half of it, a consumer that vanished is
 // noticed within it.
 const pullExpiry = 10 * time.Second
 
-// read takes messages until the consumer breaks or ctx is done, and returns when all of them are let go.
-func (h *holder) read(ctx context.Context, c jetstream.Consumer) error {
-	messages, err := c.Messages(jetstream.PullMaxMessages(h.lane.Window), jetstream.PullExpiry(pullExpiry))
+// read takes messages until the consumer breaks or ctx is done. It asks for one at a time, when the one before has its
+// turn: what it does not hold another scheduler can take. What is held when it returns goes on.
+func (h *holder) read(ctx context.Context, c jetstream.Consumer, registry string) error {
+	messages, err := c.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
-		return fmt.Errorf("read consumer %s: %w", h.lane.Name, err)
+		return fmt.Errorf("read consumer: %w", err)
 	}
 	defer messages.Stop()
-	var held sync.WaitGroup
-	defer held.Wait()
-	// The server keeps to the window too; this holds when it delivers again what is still held here.
-	slots := make(chan struct{}, h.lane.Window)
 	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return fmt.Errorf("read consumer %s: %w", h.lane.Name, err)
+			return fmt.Errorf("read consumer: %w", err)
 		}
-		held.Go(func() {
-			defer func() { <-slots }()
-			h.hold(ctx, m)
+		release := h.beat(ctx, m)
+		if err := h.turns.take(ctx, registry); err != nil {
+			release()
+			return err
+		}
+		h.held.Go(func() {
+			defer h.turns.give(registry)
+			defer release()
+			h.hold(ctx, m, release)
 		})
 	}
 }
@@ -146,6 +190,8 @@ type holder struct {
 	queue   *Queue
 	lane    Lane
 	run     Run
+	turns   *turns
 	flights *flights
+	held    sync.WaitGroup
 	log     *slog.Logger
 }

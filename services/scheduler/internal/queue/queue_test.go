@@ -28,6 +28,8 @@ func quick() Timing {
 	}
 }
 
+var prod = []string{"prod"}
+
 func quickLane(l Lane) Lane {
 	l.Timing = quick()
 	return l
@@ -186,7 +188,7 @@ func TestConsumePerformsBothLanesApart(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t, queuetest.Start(t).Connect(), Options{})
 	block := make(chan struct{})
-	consume(t, q, quickLane(SweepLane(2)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(SweepLane(prod, 2)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
 		select {
 		case <-block:
 		case <-ctx.Done():
@@ -197,7 +199,7 @@ func TestConsumePerformsBothLanesApart(t *testing.T) {
 		publish(t, q, swept(fmt.Sprint("v", i), "20261125T010000Z"))
 	}
 	pushed := make(chan string, 1)
-	consume(t, q, quickLane(PushLane(2)), func(_ context.Context, r *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, 2)), func(_ context.Context, r *scanv1.ScanRequest) error {
 		pushed <- r.GetTrace()
 		return nil
 	})
@@ -218,7 +220,7 @@ func TestConsumeHoldsLongRequests(t *testing.T) {
 	q := newQueue(t, queuetest.Start(t).Connect(), Options{})
 	var runs atomic.Int64
 	finish := make(chan struct{})
-	consume(t, q, quickLane(PushLane(4)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, 4)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
 		runs.Add(1)
 		select {
 		case <-finish:
@@ -243,7 +245,7 @@ func TestConsumeKeepsToItsWindow(t *testing.T) {
 	const window = 3
 	var now, most, total atomic.Int64
 	release := make(chan struct{})
-	consume(t, q, quickLane(PushLane(window)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, window)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
@@ -270,7 +272,7 @@ func TestSixthFailureIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t, queuetest.Start(t).Connect(), Options{})
 	var runs atomic.Int64
-	consume(t, q, quickLane(PushLane(2)), func(context.Context, *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, 2)), func(context.Context, *scanv1.ScanRequest) error {
 		runs.Add(1)
 		return errors.New("no worker has such a slot")
 	})
@@ -304,7 +306,7 @@ func TestMalformedMessagesAreDeadLetters(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	consume(t, q, quickLane(PushLane(2)), func(context.Context, *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, 2)), func(context.Context, *scanv1.ScanRequest) error {
 		t.Error("a malformed message was performed")
 		return nil
 	})
@@ -317,7 +319,7 @@ func TestLostOrchestratorIsNoFailure(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t, queuetest.Start(t).Connect(), Options{})
 	var tries atomic.Int64
-	consume(t, q, quickLane(PushLane(2)), func(context.Context, *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, 2)), func(context.Context, *scanv1.ScanRequest) error {
 		if tries.Add(1) <= 20 {
 			return fmt.Errorf("start: %w", ErrLost)
 		}
@@ -335,7 +337,7 @@ func TestStopLeavesRequestsToTheNext(t *testing.T) {
 	t.Parallel()
 	q := newQueue(t, queuetest.Start(t).Connect(), Options{})
 	running := make(chan struct{}, 1)
-	stop := consume(t, q, quickLane(PushLane(2)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
+	stop := consume(t, q, quickLane(PushLane(prod, 2)), func(ctx context.Context, _ *scanv1.ScanRequest) error {
 		running <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
@@ -346,7 +348,7 @@ func TestStopLeavesRequestsToTheNext(t *testing.T) {
 	if n, err := q.Left(t.Context(), scanv1.SubjectsPush); err != nil || n != 1 {
 		t.Fatalf("Left = %d, %v, want 1", n, err)
 	}
-	consume(t, q, quickLane(PushLane(2)), func(context.Context, *scanv1.ScanRequest) error { return nil })
+	consume(t, q, quickLane(PushLane(prod, 2)), func(context.Context, *scanv1.ScanRequest) error { return nil })
 	eventually(t, "performed by the next", empty(t, q, scanv1.SubjectsPush))
 }
 
@@ -361,7 +363,7 @@ func TestCoalescing(t *testing.T) {
 		r.Epoch, r.AskedUnixNano = fmt.Sprint("event ", i), before.UnixNano()
 		publish(t, q, r)
 	}
-	consume(t, q, quickLane(PushLane(8)), func(context.Context, *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, 8)), func(context.Context, *scanv1.ScanRequest) error {
 		runs.Add(1)
 		return nil
 	})
@@ -385,7 +387,7 @@ func TestServerRestartsAndIsWiped(t *testing.T) {
 	q := newQueue(t, server.Connect(), Options{})
 	var mu sync.Mutex
 	done := map[string]int{}
-	consume(t, q, quickLane(PushLane(2)), func(_ context.Context, r *scanv1.ScanRequest) error {
+	consume(t, q, quickLane(PushLane(prod, 2)), func(_ context.Context, r *scanv1.ScanRequest) error {
 		mu.Lock()
 		defer mu.Unlock()
 		done[r.GetTrace()]++

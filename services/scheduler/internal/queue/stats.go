@@ -57,7 +57,7 @@ func (q *Queue) Watch(ctx context.Context) {
 
 // Measure sets the gauges once. An error means that they hold their last values.
 func (q *Queue) Measure(ctx context.Context) error {
-	for lane, subject := range map[string]string{scanv1.ConsumerPush: scanv1.SubjectsPush, scanv1.ConsumerSweep: scanv1.SubjectsSweep} {
+	for lane, subject := range map[string]string{scanv1.LanePush: scanv1.SubjectsPush, scanv1.LaneSweep: scanv1.SubjectsSweep} {
 		n, err := q.Left(ctx, subject)
 		if err != nil {
 			return err

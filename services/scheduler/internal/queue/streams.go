@@ -23,6 +23,10 @@ const (
 	// that is tried again within minutes.
 	duplicateWindow = 10 * time.Minute
 
+	// requestDays end requests of a registry that no scheduler is configured with any more. All others end within hours,
+	// and sweeps find again what did not.
+	requestDays = 7
+
 	maxDeadLetters = 10_000              // enough for a person; the oldest go first
 	deadLetterAge  = 30 * 24 * time.Hour // by then many sweeps have seen the image again
 	maxEvents      = 10_000              // hints; a reporter that misses them reads the change log
@@ -43,6 +47,7 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 		Discard:     jetstream.DiscardNew,
 		MaxMsgs:     q.maxRequests,
 		MaxBytes:    bytes,
+		MaxAge:      requestDays * 24 * time.Hour,
 		MaxMsgSize:  maxMessage,
 		Duplicates:  duplicateWindow,
 		Storage:     storage,
