@@ -56,6 +56,7 @@ func Run(ctx context.Context, c Config) error {
 	if err := store.SelfTest(ctx); err != nil {
 		return fmt.Errorf("reporter: test the bucket: %w", err)
 	}
+	store.TellClock(c.Log)
 	if err := store.CheckWhole(ctx); err != nil {
 		return fmt.Errorf("reporter: %w", err)
 	}

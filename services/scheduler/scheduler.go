@@ -48,6 +48,7 @@ func Run(ctx context.Context, c Config) error {
 	if err := store.SelfTest(ctx); err != nil {
 		return fmt.Errorf("test the bucket: %w", err)
 	}
+	store.TellClock(log)
 	if err := store.CheckWhole(ctx); err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func Run(ctx context.Context, c Config) error {
 	if c.SweepSlots <= 0 {
 		c.SweepSlots = sweepSlots(ctx, pool, len(c.Workers))
 	}
-	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Scopes: scopes(c.Registries), ListedOnly: listedOnly(c.Registries), Log: log})
+	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Scopes: scopes(c.Registries), ListedOnly: listedOnly(c.Registries), Now: store.Now, Log: log})
 
 	temporal, err := host.Dial(ctx, c.Temporal, log)
 	if err != nil {
@@ -91,7 +92,7 @@ func Run(ctx context.Context, c Config) error {
 		Publish: requests.Publish, Refs: store.Refs, Keep: store.KeepPushEvents, Log: log,
 	})
 	sweeper := sweep.New(sweep.Config{
-		Registries: registries, Store: store, Queue: requests, Log: log,
+		Registries: registries, Store: store, Queue: requests, Now: store.Now, Log: log,
 		Recipe: func(ctx context.Context) (plimsoll.Recipe, error) {
 			d, err := pool.Describe(ctx)
 			return plimsoll.Recipe(d.GetRecipe()), err

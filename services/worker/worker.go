@@ -58,6 +58,7 @@ func Run(ctx context.Context, c Config) error {
 	defer closeAll(registries)
 
 	lim := layer.DefaultLimits()
+	blobs.TellClock(c.Log)
 	if err := blobs.CheckWhole(ctx); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}

@@ -24,6 +24,9 @@ func (s *Store) CompactStream(ctx context.Context, stream string, now time.Time)
 // SetNow gives the tails another clock.
 func (s *Store) SetNow(now func() time.Time) { s.now = now }
 
+// SetClock makes this machine's clock another one.
+func (s *Store) SetClock(now func() time.Time) { s.clock.now = now }
+
 var (
 	ShardOf = shardOf
 	InOrder = inOrder[int, int]

@@ -18,7 +18,11 @@ func newRequests() *prometheus.CounterVec {
 }
 
 // Collectors are the bucket's metrics, to be registered by whoever opened it.
-func (s *Store) Collectors() []prometheus.Collector { return []prometheus.Collector{s.requests} }
+func (s *Store) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{s.requests, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plimsoll_clock_offset_seconds", Help: "How far the bucket's clock is ahead of this machine's; 0 within two seconds.",
+	}, func() float64 { return s.ClockOffset().Seconds() })}
+}
 
 // count counts one request with all its tries. That a key holds nothing, or something else, is an answer; that the caller gave up
 // says nothing of the bucket.

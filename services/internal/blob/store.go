@@ -61,7 +61,8 @@ type Store struct {
 	bucket string
 	where  string // endpoint/bucket, for errors
 
-	now func() time.Time // the tails' clock
+	now   func() time.Time // the tails' clock
+	clock *clock
 
 	requests *prometheus.CounterVec
 
@@ -79,13 +80,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
-	core, err := connect(c, tr)
+	clock := &clock{now: time.Now}
+	core, err := connect(c, timed{tr, clock})
 	if err != nil {
 		return nil, fmt.Errorf("open bucket: %w", err)
 	}
 	s := &Store{
 		core: *core, idle: tr.CloseIdleConnections, bucket: c.Bucket, where: c.Endpoint + "/" + c.Bucket,
-		now: time.Now, requests: newRequests(), tails: map[string]*tail{}, turns: map[string]*turn{},
+		now: time.Now, clock: clock, requests: newRequests(), tails: map[string]*tail{}, turns: map[string]*turn{},
 	}
 	if err := s.ensureBucket(ctx, c); err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", s.where, err)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/minio/minio-go/v7"
@@ -508,5 +509,22 @@ func TestBucketComesAndGoes(t *testing.T) {
 		if err == nil || errors.Is(err, plimsoll.ErrNotFound) {
 			t.Errorf("List of a removed bucket = %v, want an error that is not ErrNotFound", err)
 		}
+	}
+}
+
+// Each answer of a real server tells the time.
+func TestStoreTellsTheBucketsTime(t *testing.T) {
+	t.Parallel()
+	const tolerance = 3 * time.Second
+	s := open(t, bucket)
+	s.SetClock(func() time.Time { return time.Now().Add(-time.Hour) })
+	if err := s.Put(t.Context(), name(t), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if off := s.ClockOffset() - time.Hour; off.Abs() > tolerance {
+		t.Errorf("clock is corrected by %s, want an hour", s.ClockOffset())
+	}
+	if off := time.Until(s.Now()); off.Abs() > 2*tolerance {
+		t.Errorf("Now is off by %s", off)
 	}
 }

@@ -13,21 +13,22 @@
 //	make soak SOAK=30m                      faults at random on one system for so long
 //	PLIMSOLL_BIN, PLIMSOLL_NATS_SERVER      programs that are built already
 //
-// A build with the tag ackearly acknowledges a request before its workflow has ended. F1, F5 and F7 must fail on it
+// Some faults need another build of the product, which builds_test.go makes from edited copies of its sources: an upgrade, or
+// the mistake to acknowledge a request before its workflow has ended, on which F1, F5 and F7 must fail
 // (TestEarlyAcknowledgementIsNoticed).
 //
 // Where separate processes add nothing, or time would have to pass that no test has, a fault is shown elsewhere:
 //
 //	F3   the child that reads bytes dies, three strikes   here; services/worker/internal/child TestFaults, services/worker/internal/serve TestQuarantine
 //	F8   six failures make a dead letter                  here for what nobody can read; services/scheduler/internal/queue TestSixthFailureIsADeadLetter
-//	F11  changed workflow code                            workflows TestReplay, TestReplayNoticesAChange
+//	F11  changed workflow code                            here; workflows TestReplay, TestReplayNoticesAChange
 //	F14  damaged facts and objects                        here; services/worker/internal/store, services/internal/blob TestDamagedObjects
 //	F16  tokens and signed addresses that end mid-blob    services/internal/registry TestBlobTokenExpiry, TestBlobSignedURL
 //	F18  slow answers                                     here; services/internal/registry TestBlobSlow, TestSlowHeaders
 //	F19  partial listings                                 here; services/scheduler/internal/sweep, services/reporter/internal/posture TestPartialListing
-//	F24  clocks that differ                               services/scheduler/internal/sweep TestDiffer, services/internal/blob TestWriterThatSlept
+//	F24  clocks that differ                               here; services/scheduler/internal/sweep TestDiffer, services/internal/blob TestWriterThatSlept
 //	F26  bad feeds, many records withdrawn at once        here; services/reporter/internal/advisory TestBadFeeds, TestManyWithdrawn, TestDeadFeed
-//	F29  another comparer                                 services/reporter/internal/posture TestMatcherUpgraded
-//	F30  another version of an analyser                   services/worker TestRaisedVersionReadsOneAnalyserAgain, services/reporter/internal/posture TestFactsBump
-//	F31  half-open connections to workers                 services/scheduler/internal/scan
+//	F29  another comparer                                 here; services/reporter/internal/posture TestMatcherUpgraded
+//	F30  another version of an analyser                   here; services/worker TestRaisedVersionReadsOneAnalyserAgain, services/reporter/internal/posture TestFactsBump
+//	F31  half-open connections to workers                 here; services/scheduler/internal/scan
 package faults

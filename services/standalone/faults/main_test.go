@@ -18,7 +18,7 @@ import (
 
 // Programs that the tests run. PLIMSOLL_BIN names a plimsoll that is built already (plimsoll-analyse lies beside it), and
 // PLIMSOLL_NATS_SERVER a nats-server; what is not named is built once.
-var programs struct{ plimsoll, nats string }
+var programs struct{ plimsoll, nats, dir string }
 
 // roleEnv makes this test binary an engine in place of tests: engines are libraries, and only a process can be killed.
 const roleEnv = "PLIMSOLL_FAULTS_ENGINE"
@@ -71,6 +71,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	programs.dir = dir
 	if programs.plimsoll = os.Getenv("PLIMSOLL_BIN"); programs.plimsoll == "" {
 		programs.plimsoll = filepath.Join(dir, "plimsoll")
 		if err := buildProduct(programs.plimsoll); err != nil {
@@ -93,7 +94,7 @@ func buildProduct(path string, flags ...string) error {
 	if err := build(path, "../cmd/plimsoll", flags...); err != nil {
 		return err
 	}
-	return build(filepath.Join(filepath.Dir(path), "plimsoll-analyse"), "github.com/plimsoll/plimsoll/services/worker/cmd/plimsoll-analyse")
+	return build(filepath.Join(filepath.Dir(path), "plimsoll-analyse"), "github.com/plimsoll/plimsoll/services/worker/cmd/plimsoll-analyse", flags...)
 }
 
 func build(path, pkg string, flags ...string) error {

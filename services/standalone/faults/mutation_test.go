@@ -3,20 +3,19 @@ package faults
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// TestEarlyAcknowledgementIsNoticed builds a product that acknowledges a request before its workflow has ended (the tag
-// ackearly) and runs the faults that must fail on it, in a process of their own. It builds the product, so it belongs to
-// `make faults` and `make soak`.
+// TestEarlyAcknowledgementIsNoticed builds a product that acknowledges a request before its workflow has ended and
+// runs the faults that must fail on it, in a process of their own. It builds the product, so it belongs to `make faults` and
+// `make soak`.
 func TestEarlyAcknowledgementIsNoticed(t *testing.T) {
 	if !long {
 		t.Skip("acceptance: PLIMSOLL_FAULTS=all builds a product that acknowledges early")
 	}
-	mutant := filepath.Join(t.TempDir(), "plimsoll")
-	if err := buildProduct(mutant, "-tags", "ackearly"); err != nil {
+	mutant, err := ackEarly()
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"F1", "F5", "F7"} {

@@ -73,6 +73,7 @@ type part struct {
 	doors          map[string]*proxy.Front // to the registries
 	rpc            *proxy.Link             // a worker's gRPC
 	log            *tail
+	program        string // another build than the one under test; empty: none
 	env            []string
 	settings       map[string]any // of its own section of the configuration, over the usual ones
 	proc           *process
@@ -250,7 +251,11 @@ func (s *system) tryStart(p *part) error {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		return err
 	}
-	cmd := exec.Command(programs.plimsoll, p.kind, "--config", file)
+	program := programs.plimsoll
+	if p.program != "" {
+		program = p.program
+	}
+	cmd := exec.Command(program, p.kind, "--config", file)
 	cmd.Dir = p.dir
 	cmd.Env = append(append(os.Environ(), "TMPDIR="+p.tmp, "PLIMSOLL_BUCKET_SECRET_KEY="+s3Secret,
 		"PLIMSOLL_NATS_USER="+natsUser, "PLIMSOLL_NATS_PASSWORD="+natsSecret), p.env...)

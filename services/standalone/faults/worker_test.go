@@ -118,9 +118,11 @@ func childKilled(t *testing.T, s *system) {
 	})
 }
 
+// drain is how long a part may take to end well.
+const drain = 30 * time.Second
+
 // workersReplaced is F4: each worker is asked to end while it reads, ends within half a minute with its layer done, and starts anew.
 func workersReplaced(t *testing.T, s *system) {
-	const drain = 30 * time.Second
 	s.underLoad(t, func() {
 		for i := range of(1, 3) {
 			_, g, holder := s.heldLayer(t, "replaced/app", fmt.Sprintf("%d-%d", s.count(), i))
@@ -185,4 +187,58 @@ func noTemporaryFiles(t *testing.T, s *system) {
 		s.settle(t)
 	})
 	replace(nil)
+}
+
+// workersUnreachable is F31: the connection to a worker that reads a layer is half-open, so that nobody hears of it any more;
+// connections break in the middle of a call, and are cut after some bytes.
+func workersUnreachable(t *testing.T, s *system) {
+	s.underLoad(t, func() {
+		m, g, holder := s.heldLayer(t, "unreachable/app", fmt.Sprint(s.count()))
+		s.crashed(1 + reading(holder))
+		holder.rpc.Hold(true, true)
+		eventually(t, "another worker reads the layer", func() error {
+			for _, w := range s.workers {
+				if w != holder && w.doors[corp].Tally().Count(func(key string) bool { return strings.HasSuffix(key, m.own) }) > 0 {
+					return nil
+				}
+			}
+			return fmt.Errorf("nobody else asked for %s", m.own)
+		})
+		g.Open()
+		s.settle(t)
+		if holder.rpc.Stats().Held == 0 {
+			t.Error("nothing was held on the way to the worker: the fault did not strike")
+		}
+		holder.rpc.Heal()
+		holder.rpc.Break() // what hung is gone for good
+
+		for range of(1, 5) {
+			_, g, holder := s.heldLayer(t, "unreachable/broken", fmt.Sprint(s.count()))
+			s.crashed(1 + reading(holder))
+			holder.rpc.Break()
+			g.Open()
+			s.settle(t)
+		}
+
+		for _, w := range s.workers {
+			w.rpc.Cut(int64(200 + s.chance(8<<10)))
+			w.rpc.Break() // so that new connections, which are cut, take the place of old ones
+		}
+		s.push(t, corp, "unreachable/cut", fmt.Sprint(s.count()), s.newImage(t, 64<<10))
+		eventually(t, "connections are cut", func() error {
+			for _, w := range s.workers {
+				if w.rpc.Stats().Cut > 0 {
+					return nil
+				}
+			}
+			return fmt.Errorf("none was")
+		})
+		for _, w := range s.workers {
+			w.rpc.Heal()
+		}
+		s.settle(t)
+		for _, w := range s.workers {
+			s.crashed(int(w.rpc.Stats().Cut))
+		}
+	})
 }

@@ -30,7 +30,6 @@ func (h *holder) hold(ctx context.Context, m jetstream.Msg, release func()) {
 		h.bury(ctx, m, r, "delivered too often without an answer", deliveries)
 		return
 	}
-	acknowledgeEarly(m)
 	err = h.flights.do(ctx, r, h.persist)
 	release()
 	if ctx.Err() != nil {

@@ -26,6 +26,7 @@ type Store interface {
 	HasInventory(ctx context.Context, image plimsoll.Digest) (bool, error)
 	// Lacking tells whether a layer lacks facts by any analyser.
 	Lacking(ctx context.Context, layer plimsoll.Digest) (bool, error)
+	Now() time.Time
 }
 
 // Configs analyses image configurations: blobs of which one analyser makes facts.
@@ -72,7 +73,7 @@ func Resolve(ctx context.Context, src Source, store Store, configs Configs, r Re
 	}
 	run := &run{src: src, store: store, configs: configs, repository: r.Repository, scope: r.Scope, seen: map[plimsoll.Digest]struct{}{}, layers: map[plimsoll.Digest]struct{}{}}
 	if r.Digest == "" {
-		observed := time.Now()
+		observed := store.Now()
 		d, err := src.Head(ctx, r.Repository, r.Tag)
 		if err != nil {
 			return Result{}, fmt.Errorf("resolve: %w", err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -91,6 +92,8 @@ func (s *shelf) Lacking(_ context.Context, d plimsoll.Digest) (bool, error) {
 }
 
 // put adds a document under its digest.
+func (s *shelf) Now() time.Time { return time.Now() }
+
 func (s *shelf) put(doc, mediaType string) plimsoll.Digest {
 	d := plimsoll.DigestOf([]byte(doc))
 	s.manifests[d], s.types[d] = doc, mediaType

@@ -31,6 +31,9 @@ func New(b *blob.Store, recipe plimsoll.Recipe, analyzers []plimsoll.Analyzer, l
 	return &Store{blobs: b, recipe: recipe, analyzers: analyzers, present: newPresence(time.Now), log: log}
 }
 
+// Now is the time by the bucket's clock.
+func (s *Store) Now() time.Time { return s.blobs.Now() }
+
 // Image reads one resolved manifest; ErrNotFound when it was not resolved.
 func (s *Store) Image(ctx context.Context, digest plimsoll.Digest) (plimsoll.Image, error) {
 	img, err := read[plimsoll.Image](ctx, s, blob.ImageKey(digest))
