@@ -34,10 +34,10 @@ func newFlights(served func()) *flights {
 	return &flights{now: time.Now, served: served, flying: map[string]chan struct{}{}, landed: map[string]*list.Element{}, by: list.New()}
 }
 
-// do runs r, waits for a flight of the same kind first, and skips r when that one served it too.
-func (f *flights) do(ctx context.Context, r *scanv1.ScanRequest, run Run) error {
+// do runs r, waits for a flight of the same kind first, and skips r when that one, begun after it was asked, served it too.
+func (f *flights) do(ctx context.Context, r *scanv1.ScanRequest, asked int64, run Run) error {
 	id := r.WorkflowID()
-	land, served, err := f.start(ctx, id, r.GetAskedUnixNano())
+	land, served, err := f.start(ctx, id, asked)
 	if err != nil || served {
 		return err
 	}

@@ -10,32 +10,46 @@ import (
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 )
 
-// hold performs the request of one message and settles the message, unless ctx ended first. release ends the beats, which
-// must not follow an answer: they would undo its delay.
-func (h *holder) hold(ctx context.Context, m jetstream.Msg, release func()) {
+// A held message is kept by beats until release is called, which must come before an answer: a beat after it would undo its delay.
+type held struct {
+	jetstream.Msg
+	request    *scanv1.ScanRequest
+	deliveries int
+	waiting    uint64 // messages behind it that nobody holds
+	release    func()
+}
+
+// receive begins to hold a message; nil when it is ended at once because nobody can use it.
+func (h *holder) receive(ctx context.Context, m jetstream.Msg) *held {
 	meta, err := m.Metadata()
 	if err != nil {
 		h.log.Error("message is not from the stream", "subject", m.Subject(), "error", err)
-		return
+		return nil
 	}
 	deliveries := int(meta.NumDelivered)
 	r, err := decode(m.Subject(), m.Data())
 	if err != nil {
-		release()
 		h.bury(ctx, m, nil, "malformed: "+err.Error(), deliveries)
-		return
+		return nil
 	}
 	if deliveries > maxDeliveries {
-		release()
 		h.bury(ctx, m, r, "delivered too often without an answer", deliveries)
-		return
+		return nil
 	}
-	err = h.flights.do(ctx, r, h.persist)
-	release()
+	return &held{m, r, deliveries, meta.NumPending, h.beat(ctx, m)}
+}
+
+// perform performs a group's requests as one and settles each message, unless ctx ended first.
+func (h *holder) perform(ctx context.Context, g group) {
+	defer g.release()
+	err := h.flights.do(ctx, g.request(), g.asked(), h.persist)
+	g.release()
 	if ctx.Err() != nil {
 		return // delivered again, to whoever is there
 	}
-	h.settle(ctx, m, r, err, deliveries)
+	for _, m := range g {
+		h.settle(ctx, m.Msg, m.request, err, m.deliveries)
+	}
 }
 
 // settle acknowledges, gives back with a delay, or buries.

@@ -29,18 +29,19 @@ var ErrCancelled = errors.New("scan was cancelled")
 type Lane struct {
 	Name       string // scanv1.LanePush or LaneSweep
 	Registries []string
-	Window     int // requests that one scheduler performs at once, over all registries
+	Window     int  // requests that one scheduler performs at once, over all registries
+	Gathers    bool // in a flood, many requests of a repository are performed as one
 	Timing     Timing
 }
 
 // PushLane performs up to window pushes at once.
 func PushLane(registries []string, window int) Lane {
-	return Lane{scanv1.LanePush, registries, window, DefaultTiming()}
+	return Lane{scanv1.LanePush, registries, window, true, DefaultTiming()}
 }
 
 // SweepLane performs up to window requests of sweeps at once.
 func SweepLane(registries []string, window int) Lane {
-	return Lane{scanv1.LaneSweep, registries, window, DefaultTiming()}
+	return Lane{scanv1.LaneSweep, registries, window, false, DefaultTiming()}
 }
 
 // Timing is how long things take; tests shorten it.
@@ -120,7 +121,7 @@ func (h *holder) open(ctx context.Context, registry string) (jetstream.Consumer,
 		AckPolicy:         jetstream.AckExplicitPolicy,
 		AckWait:           h.lane.Timing.AckWait,
 		MaxDeliver:        -1, // the holder counts, because the last failure needs a dead letter
-		MaxAckPending:     h.turns.cap,
+		MaxAckPending:     h.lane.pending(h.turns.cap),
 		InactiveThreshold: forgotten,
 	}
 	c, err := h.queue.js.CreateOrUpdateConsumer(ctx, scanv1.StreamRequests, conf)
@@ -162,16 +163,20 @@ func (h *holder) read(ctx context.Context, c jetstream.Consumer, registry string
 		if err != nil {
 			return fmt.Errorf("read consumer: %w", err)
 		}
-		release := h.beat(ctx, m)
-		if err := h.turns.take(ctx, registry); err != nil {
-			release()
-			return err
+		first := h.receive(ctx, m)
+		if first == nil {
+			continue
 		}
-		h.held.Go(func() {
-			defer h.turns.give(registry)
-			defer release()
-			h.hold(ctx, m, release)
-		})
+		for _, g := range h.gather(ctx, c, first) {
+			if err := h.turns.take(ctx, registry); err != nil {
+				g.release() // and those of the other groups end with ctx
+				return err
+			}
+			h.held.Go(func() {
+				defer h.turns.give(registry)
+				h.perform(ctx, g)
+			})
+		}
 	}
 }
 
