@@ -13,7 +13,7 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // the driver that the configuration names
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the driver that the configuration names
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/sirupsen/logrus"
@@ -22,11 +22,14 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/imagetest"
 )
 
-// distribution is the CNCF distribution registry, in memory, with counters before it.
+// distribution is the CNCF distribution registry, on disk (its driver for memory leaves repositories out of the catalogue), with
+// counters before it.
 type distribution struct {
 	t         *testing.T
 	host      string
 	secret    string
+	user      string // of the registry's account; empty: anybody may do everything
+	password  string
 	blobBytes atomic.Int64
 	blobReads atomic.Int64
 	hold      atomic.Pointer[func(*http.Request)] // called before each blob read
@@ -38,7 +41,7 @@ func newDistribution(t *testing.T, hook string) *distribution {
 	logrus.SetLevel(logrus.PanicLevel) // the registry's own log says nothing to these tests
 	d := &distribution{t: t, secret: "e2e-" + strings.ReplaceAll(t.Name(), "/", "-")}
 	config := &configuration.Configuration{
-		Storage: configuration.Storage{"inmemory": nil, "delete": configuration.Parameters{"enabled": true}},
+		Storage: configuration.Storage{"filesystem": configuration.Parameters{"rootdirectory": t.TempDir()}, "delete": configuration.Parameters{"enabled": true}},
 		Catalog: configuration.Catalog{MaxEntries: 1000},
 	}
 	if hook != "" {
@@ -49,6 +52,13 @@ func newDistribution(t *testing.T, hook string) *distribution {
 	}
 	config.HTTP.Secret = "e2e"
 	app := handlers.NewApp(context.Background(), config)
+	d.serve(app)
+	t.Cleanup(func() { _ = app.Shutdown() })
+	return d
+}
+
+// serve answers at d.host with what next says, counting.
+func (d *distribution) serve(next http.Handler) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
 			d.blobReads.Add(1)
@@ -57,14 +67,10 @@ func newDistribution(t *testing.T, hook string) *distribution {
 			}
 			w = &counted{ResponseWriter: w, n: &d.blobBytes}
 		}
-		app.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	}))
-	t.Cleanup(func() {
-		srv.Close()
-		_ = app.Shutdown()
-	})
+	d.t.Cleanup(srv.Close)
 	d.host = strings.TrimPrefix(srv.URL, "http://")
-	return d
 }
 
 type counted struct {
@@ -84,7 +90,14 @@ func (d *distribution) configured() plimsoll.Registry {
 	if err := os.WriteFile(file, []byte(d.secret+"\n"), 0o600); err != nil {
 		d.t.Fatal(err)
 	}
-	return plimsoll.Registry{ID: "corp", URL: "http://" + d.host, Hook: plimsoll.Hook{SecretFile: file}, Sweep: plimsoll.Schedule{Cron: "off"}}
+	r := plimsoll.Registry{ID: "corp", URL: "http://" + d.host, Hook: plimsoll.Hook{SecretFile: file}, Sweep: plimsoll.Schedule{Cron: "off"}}
+	if d.user != "" {
+		r.Username, r.PasswordFile = d.user, filepath.Join(d.t.TempDir(), "password")
+		if err := os.WriteFile(r.PasswordFile, []byte(d.password+"\n"), 0o600); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	return r
 }
 
 func (d *distribution) push(repository, tag string, what partial.WithRawManifest) {

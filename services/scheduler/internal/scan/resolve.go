@@ -117,12 +117,12 @@ func (s *Scanner) resolveTarget(ctx context.Context, r *scanv1.ScanRequest, t *s
 	in := &workerv1.ResolveRequest{
 		Registry: r.GetRegistry(), Repository: r.GetRepository(), Tag: t.GetTag(), Digest: t.GetDigest(),
 	}
+	var told plimsoll.Digest
 	if t.GetTag() != "" && t.GetObserved() == 0 {
-		in.Digest = ""
+		told, in.Digest = plimsoll.Digest(in.GetDigest()), ""
 	}
 	// The time before the question: whatever moves the tag later has a newer one.
-	asked := s.now()
-	got, err := s.resolve(ctx, in, recipe)
+	got, asked, err := s.resolveTold(ctx, r, told, in, recipe)
 	if errors.Is(err, plimsoll.ErrNotFound) && in.Tag != "" && in.Digest != "" && !s.listed[r.GetRegistry()] {
 		in.Digest, asked = "", s.now()
 		got, err = s.resolve(ctx, in, recipe)
