@@ -38,7 +38,9 @@ type Change struct {
 	Ref        *Ref       `json:"ref,omitempty"`     // the tag's whole new state, for tag, inventory and coverage
 	Subject    string     `json:"subject,omitempty"` // generation id, policy digest, report period, sweep slot
 	Text       string     `json:"text,omitempty"`
-	Asked      time.Time  `json:"asked,omitzero"` // when the push that led to it was told to us
+	Asked      time.Time  `json:"asked,omitzero"`  // when the push that led to it was told to us
+	Trace      string     `json:"trace,omitempty"` // that push's id in the logs
+	Span       string     `json:"span,omitempty"`  // and, where it is traced, the step that wrote this: W3C traceparent
 	// Settings are all that is in force from now on, for scope; Feeds are all feeds, for feeds.
 	Settings *Settings   `json:"settings,omitempty"`
 	Feeds    []FeedCheck `json:"feeds,omitempty"`

@@ -126,11 +126,3 @@ func notGreen(recent []plimsoll.Sweep) (n int) {
 	}
 	return n
 }
-
-// newPushSeconds measures pushes from their event to their verdict.
-func newPushSeconds() prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "plimsoll_push_to_verdict_seconds", Help: "Time from the event of a push to its verdict being shown.",
-		Buckets: []float64{0.1, 0.2, 0.4, 0.6, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800},
-	})
-}

@@ -16,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/access"
 	"github.com/plimsoll/plimsoll/services/internal/admin"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/internal/trace/otlp"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/advisory"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/api"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/eol"
@@ -48,6 +49,8 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	tracer, sendSpans := otlp.Open(ctx, "plimsoll-reporter", c.Log)
+	defer sendSpans()
 	store, err := blob.Open(ctx, c.Bucket)
 	if err != nil {
 		return fmt.Errorf("reporter: %w", err)
@@ -63,10 +66,10 @@ func Run(ctx context.Context, c Config) error {
 
 	state := newParts(partPosture, partHistory, partFeed, partNATS, partTemporal)
 	findings := history.NewTracker()
-	pushSeconds := newPushSeconds()
+	pushes := newPushes(tracer, c.Log)
 	conf := posture.Config{
 		Store: store, Registries: c.Registries, ActiveDays: c.ActiveDays, StaleAfter: c.StaleAfter, Policy: rules, Owners: owners,
-		EndOfLife: ends, Clock: findings, Pushed: func(took time.Duration) { pushSeconds.Observe(took.Seconds()) }, Cache: advisory.Cache(c.Cache), Log: c.Log,
+		EndOfLife: ends, Clock: findings, Pushed: pushes.shown, Cache: advisory.Cache(c.Cache), Log: c.Log,
 	}
 	engine, past := posture.New(conf), newPast(conf, findings)
 	advisories := openFeed(c, store, engine, state)
@@ -97,7 +100,7 @@ func Run(ctx context.Context, c Config) error {
 	defer running.Wait() // before the connections above are closed
 	defer stop()
 
-	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, findings, writer, temporal, advisories, uses, about, pushSeconds), c.Log)
+	bound, served, err := admin.Serve(ctx, c.Listen, c.handler(keeper, state, engine, past, findings, writer, temporal, advisories, uses, about, pushes.seconds), c.Log)
 	if err != nil {
 		return err
 	}

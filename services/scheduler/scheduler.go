@@ -18,6 +18,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/admin"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/internal/trace/otlp"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/discover"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/hooks"
 	"github.com/plimsoll/plimsoll/services/scheduler/internal/host"
@@ -40,6 +41,8 @@ func Run(ctx context.Context, c Config) error {
 	defer broken(nil)
 	log := c.Log
 
+	tracer, sendSpans := otlp.Open(ctx, "plimsoll-scheduler", log)
+	defer sendSpans()
 	store, err := blob.Open(ctx, c.Bucket)
 	if err != nil {
 		return fmt.Errorf("open the bucket: %w", err)
@@ -61,7 +64,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer nc.Close()
-	requests, err := queue.New(nc, queue.Options{Memory: c.NATS.Memory, Log: log})
+	requests, err := queue.New(nc, queue.Options{Memory: c.NATS.Memory, Tracer: tracer, Log: log})
 	if err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	scanner := scan.New(scan.Options{Pool: pool, Store: store, Publish: requests.Event, Scopes: scopes(c.Registries), ListedOnly: listedOnly(c.Registries), Now: store.Now, Log: log})
 
-	temporal, err := host.Dial(ctx, c.Temporal, log)
+	temporal, err := host.Dial(ctx, c.Temporal, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -89,7 +92,7 @@ func Run(ctx context.Context, c Config) error {
 	defer closeRegistries()
 	taker := hooks.New(hooks.Config{
 		Registries: byID(c.Registries), Local: !c.Exposed && access.Loopback(c.Listen),
-		Publish: requests.Publish, Refs: store.Refs, Keep: store.KeepPushEvents, Log: log,
+		Publish: requests.Publish, Refs: store.Refs, Keep: store.KeepPushEvents, Tracer: tracer, Log: log,
 	})
 	sweeper := sweep.New(sweep.Config{
 		Registries: registries, Store: store, Queue: requests, Now: store.Now, Log: log,

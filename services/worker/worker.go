@@ -20,6 +20,7 @@ import (
 	"github.com/plimsoll/plimsoll/services/internal/admin"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/internal/trace/otlp"
 	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
 	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
 	"github.com/plimsoll/plimsoll/services/worker/internal/child"
@@ -46,6 +47,8 @@ const (
 // Run serves until ctx ends, then lets calls finish for a while. The error is of the start, or of a listener.
 func Run(ctx context.Context, c Config) error {
 	c = c.withDefaults()
+	tracer, sendSpans := otlp.Open(ctx, "plimsoll-worker", c.Log)
+	defer sendSpans()
 	blobs, err := blob.Open(ctx, c.Bucket)
 	if err != nil {
 		return fmt.Errorf("worker: open bucket: %w", err)
@@ -83,7 +86,7 @@ func Run(ctx context.Context, c Config) error {
 	srv := serve.New(work, serve.Options{
 		Version: c.Version, Slots: c.Slots, Recipe: recipe, Analyzers: analyzers, Limits: lim,
 		Store: store.New(blobs, recipe, analyzers, c.Log), Registries: registries, Children: children, Key: key,
-		Metrics: serve.NewMetrics(metrics), Log: c.Log,
+		Metrics: serve.NewMetrics(metrics), Tracer: tracer, Log: c.Log,
 	})
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {

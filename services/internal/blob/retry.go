@@ -13,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 )
 
 const (
@@ -23,8 +24,9 @@ const (
 )
 
 // retry does op again while it fails in a way that may pass, and wraps what is left in the sentinel it means.
-func (s *Store) retry(ctx context.Context, step, key string, op func() error) error {
-	var err error
+func (s *Store) retry(ctx context.Context, step, key string, op func() error) (err error) {
+	_, span := trace.Start(ctx, "bucket "+step, trace.Client, "plimsoll.key", key)
+	defer func() { span.End(err) }()
 	for try := range maxTries {
 		if err = op(); err == nil || ctx.Err() != nil || !transient(err) {
 			break

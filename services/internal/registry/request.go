@@ -8,9 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 )
 
 // call is one request of the API.
@@ -145,10 +147,18 @@ func (c *Client) ask(ctx context.Context, k call, authorization string) (*http.R
 	if k.body != nil {
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(k.body)), int64(len(k.body))
 	}
-	resp, err := c.http.Do(req)
+	return c.do(ctx, k, req)
+}
+
+// do is one request on the wire, until the head of its answer.
+func (c *Client) do(ctx context.Context, k call, req *http.Request) (resp *http.Response, err error) {
+	_, span := trace.Start(ctx, "registry "+k.method, trace.Client, "server.address", req.URL.Host, "url.path", req.URL.Path)
+	defer func() { span.End(err) }()
+	resp, err = c.http.Do(req)
 	if err != nil {
-		return nil, wireFault(ctx, k.what, u, err)
+		return nil, wireFault(ctx, k.what, req.URL, err)
 	}
+	span.Set("http.response.status_code", strconv.Itoa(resp.StatusCode))
 	c.noteCertificate(resp)
 	return resp, nil
 }

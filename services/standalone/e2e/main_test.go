@@ -88,6 +88,7 @@ type setup struct {
 	listen     string
 	registries []plimsoll.Registry
 	advisories string
+	env        []string // besides ours
 }
 
 // up starts the product and waits until it is ready.
@@ -132,6 +133,7 @@ func start(t *testing.T, s setup) *server {
 	}
 	srv := &server{t: t, data: s.data, log: &buffer{}, ended: make(chan error, 1)}
 	srv.cmd = exec.Command(binary, "up", "--config", file)
+	srv.cmd.Env = append(os.Environ(), s.env...)
 	srv.cmd.Stderr = srv.log
 	return srv
 }

@@ -20,7 +20,7 @@ type edit struct {
 // The products that differ from the one under test: what an upgrade brings, and a mistake that must be noticed.
 var (
 	ackEarly = changed("ack-early", edit{"services/scheduler/internal/queue/hold.go",
-		"\terr = h.flights.do(ctx, r, h.persist)\n", "\t_ = m.Ack()\n\terr = h.flights.do(ctx, r, h.persist)\n"})
+		"\ttraced, end := h.traced(ctx, g)\n", "\tfor _, m := range g {\n\t\t_ = m.Ack()\n\t}\n\ttraced, end := h.traced(ctx, g)\n"})
 	otherWorkflows = changed("other-workflows", edit{"workflows/scan.go",
 		"workflow.NewSemaphore(ctx, batchesAtOnce)", "workflow.NewSemaphore(ctx, batchesAtOnce-1)"})
 	otherFacts = changed("other-facts", edit{"services/worker/internal/analyze/recipe.go",

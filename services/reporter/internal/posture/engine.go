@@ -34,8 +34,8 @@ type Config struct {
 	Cache     advisory.Cache // where compiled generations are kept, for past moments
 	EndOfLife *eol.Table     // when distributions and run-times stop getting fixes; nil: nothing is known of that
 	Clock     Clock          // when findings were first seen; without one each is new
-	// Pushed is told how long a push took from its event to its verdict, once that is shown; nil: nobody wants to know.
-	Pushed func(took time.Duration)
+	// Pushed is told of a push once its verdict is shown; nil: nobody wants to know.
+	Pushed func(Push)
 	Log    *slog.Logger
 	Now    func() time.Time // default time.Now
 }
@@ -53,8 +53,8 @@ type Engine struct {
 	state   *state
 	inUse   map[plimsoll.Digest]InUse
 	matcher *match.Matcher
-	trials  *trials     // of matcher
-	pushed  []time.Time // when the pushes were told whose verdicts the next view shows
+	trials  *trials // of matcher
+	pushed  []Push  // whose verdicts the next view shows
 
 	view    atomic.Pointer[View]
 	waiting sync.Mutex

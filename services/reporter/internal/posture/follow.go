@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -29,20 +28,6 @@ func (e *Engine) advance(ctx context.Context) (bool, error) {
 	e.publish()
 	e.tellPushes()
 	return true, err
-}
-
-// pushedLately is how old a push may be whose time to its verdict says something: after an outage the log holds old ones.
-const pushedLately = time.Hour
-
-// tellPushes tells how long pushes took whose verdicts are shown now.
-func (e *Engine) tellPushes() {
-	now := e.cfg.Now()
-	for _, asked := range e.pushed {
-		if took := now.Sub(asked); e.cfg.Pushed != nil && took >= 0 && took < pushedLately {
-			e.cfg.Pushed(took)
-		}
-	}
-	e.pushed = nil
 }
 
 // follow reads the tail of each stream and takes in what it says. A stream with a gap stops where it is; the others go on.
@@ -86,7 +71,7 @@ func (e *Engine) followStream(ctx context.Context, s *state, stream string, ende
 		for _, c := range batch.Changes {
 			e.apply(ctx, s, stream, c, ended)
 			if c.Kind == plimsoll.ChangeInventory && !c.Asked.IsZero() {
-				e.pushed = append(e.pushed, c.Asked)
+				e.pushed = append(e.pushed, pushOf(stream, c, e.cfg.Now()))
 			}
 		}
 		s.remember(stream, batch.Sequence, eventsOf(batch)...)

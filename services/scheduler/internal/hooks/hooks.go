@@ -15,6 +15,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 )
 
 // Config is what hooks need. Keep, Now and Log may be left out.
@@ -30,6 +31,8 @@ type Config struct {
 	Keep func(ctx context.Context, registry string, day time.Time, run string, share plimsoll.PushShare) error
 	Now  func() time.Time
 	Log  *slog.Logger
+	// Tracer begins a trace with each event that asks for something.
+	Tracer trace.Tracer
 }
 
 // Handler serves POST /hooks/{registry}. Its [Handler.Run] must run beside.

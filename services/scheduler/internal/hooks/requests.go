@@ -1,12 +1,14 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 	"github.com/plimsoll/plimsoll/services/internal/config"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 )
 
 // queue publishes what the events ask for. When one fails, those before it are queued and are duplicates next time.
@@ -19,19 +21,35 @@ func (h *Handler) queue(ctx context.Context, r plimsoll.Registry, events []event
 		if len(requests) == 0 {
 			h.counts.add(r.ID, ignored, 1)
 		}
-		for _, request := range requests {
-			again, err := h.Publish(ctx, request)
-			switch {
-			case err != nil:
-				// Full or away: either way the same notification is welcome later.
-				return fmt.Errorf("%w: %w", plimsoll.ErrUnavailable, err)
-			case again:
-				h.counts.add(r.ID, duplicate, 1)
-			default:
-				h.counts.add(r.ID, queued, 1)
-			}
-			h.Log.Debug("push is queued", "registry", r.ID, "repository", ev.repository, "tag", ev.tag, "trace", ev.epoch)
+		if err := h.publish(ctx, r, ev, requests); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// publish queues the requests of one event. Where traces are kept they begin here, and the trace's id names the event in the
+// logs too.
+func (h *Handler) publish(ctx context.Context, r plimsoll.Registry, ev event, requests []*scanv1.ScanRequest) (err error) {
+	if len(requests) == 0 {
+		return nil
+	}
+	ctx, span := h.Tracer.Begin(ctx, "push event", trace.Server,
+		"plimsoll.registry", r.ID, "plimsoll.repository", ev.repository, "plimsoll.tag", ev.tag)
+	defer func() { span.End(err) }()
+	for _, request := range requests {
+		request.Trace = cmp.Or(trace.ID(ctx), ev.epoch)
+		again, err := h.Publish(ctx, request)
+		switch {
+		case err != nil:
+			// Full or away: either way the same notification is welcome later.
+			return fmt.Errorf("%w: %w", plimsoll.ErrUnavailable, err)
+		case again:
+			h.counts.add(r.ID, duplicate, 1)
+		default:
+			h.counts.add(r.ID, queued, 1)
+		}
+		h.Log.Debug("push is queued", "registry", r.ID, "repository", ev.repository, "tag", ev.tag, "trace", request.GetTrace(), "duplicate", again)
 	}
 	return nil
 }
@@ -80,6 +98,6 @@ func (h *Handler) affected(ctx context.Context, r plimsoll.Registry, ev event) (
 func (h *Handler) request(r plimsoll.Registry, ev event, targets []*scanv1.Target) *scanv1.ScanRequest {
 	return &scanv1.ScanRequest{
 		Lane: scanv1.Lane_LANE_PUSH, Registry: r.ID, Repository: ev.repository, Targets: targets,
-		Epoch: ev.epoch, Actor: "push", Trace: ev.epoch, AskedUnixNano: h.Now().UnixNano(),
+		Epoch: ev.epoch, Actor: "push", AskedUnixNano: h.Now().UnixNano(),
 	}
 }

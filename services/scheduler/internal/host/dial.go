@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/config"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 )
 
 const (
@@ -26,11 +28,14 @@ const (
 	defaultNamespace = "default"
 )
 
-// Dial connects to Temporal, and waits for it for a minute and a half.
-func Dial(ctx context.Context, c config.Temporal, log *slog.Logger) (client.Client, error) {
+// Dial connects to Temporal, and waits for it for a minute and a half. What is traced goes on through workflows and activities.
+func Dial(ctx context.Context, c config.Temporal, tracer trace.Tracer, log *slog.Logger) (client.Client, error) {
 	o, err := options(c, log)
 	if err != nil {
 		return nil, err
+	}
+	if tracer.On() {
+		o.Interceptors = []interceptor.ClientInterceptor{interceptor.NewTracingInterceptor(spans{tracer: tracer})}
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialPatience)
 	defer cancel()

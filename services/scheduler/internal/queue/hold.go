@@ -3,11 +3,14 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 )
 
 // A held message is kept by beats until release is called, which must come before an answer: a beat after it would undo its delay.
@@ -42,13 +45,30 @@ func (h *holder) receive(ctx context.Context, m jetstream.Msg) *held {
 // perform performs a group's requests as one and settles each message, unless ctx ended first.
 func (h *holder) perform(ctx context.Context, g group) {
 	defer g.release()
-	err := h.flights.do(ctx, g.request(), g.asked(), h.persist)
+	traced, end := h.traced(ctx, g)
+	err := h.flights.do(traced, g.request(), g.asked(), h.persist)
+	end(err)
 	g.release()
 	if ctx.Err() != nil {
 		return // delivered again, to whoever is there
 	}
 	for _, m := range g {
 		h.settle(ctx, m.Msg, m.request, err, m.deliveries)
+	}
+}
+
+// traced goes on with the trace of each request of a group; what is done for all of them stands in the first one's.
+func (h *holder) traced(ctx context.Context, g group) (first context.Context, end func(error)) {
+	spans := make([]trace.Span, len(g))
+	for i, m := range slices.Backward(g) {
+		first, spans[i] = h.queue.tracer.Continue(ctx, m.Headers().Get(trace.Header), "scan request", trace.Consumer,
+			"plimsoll.registry", m.request.GetRegistry(), "plimsoll.repository", m.request.GetRepository(),
+			"plimsoll.delivery", strconv.Itoa(m.deliveries), "plimsoll.gathered", strconv.Itoa(len(g)))
+	}
+	return first, func(err error) {
+		for _, s := range spans {
+			s.End(err)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 )
 
 // Queue is the scan requests of all registries, in both lanes.
@@ -22,6 +23,7 @@ type Queue struct {
 	memory      bool
 	maxRequests int64
 	stats       *stats
+	tracer      trace.Tracer
 }
 
 // Options says how the streams are made. The zero value is what production uses.
@@ -31,6 +33,8 @@ type Options struct {
 	// MaxRequests bounds the waiting requests; default 250,000.
 	MaxRequests int64
 	Log         *slog.Logger
+	// Tracer goes on with the traces of requests where they are taken out of the queue.
+	Tracer trace.Tracer
 }
 
 // apiTimeout bounds one call to the server; it answers in milliseconds or is not there.
@@ -48,7 +52,7 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Queue{js: js, log: o.Log, memory: o.Memory, maxRequests: o.MaxRequests, stats: newStats()}, nil
+	return &Queue{js: js, log: o.Log, memory: o.Memory, maxRequests: o.MaxRequests, stats: newStats(), tracer: o.Tracer}, nil
 }
 
 // Publish returns when the queue holds r. A repeat within ten minutes of the same targets and epoch is dropped, which is
@@ -59,6 +63,8 @@ func (q *Queue) Publish(ctx context.Context, r *scanv1.ScanRequest) (duplicate b
 	if err != nil {
 		return false, err
 	}
+	ctx, span := trace.Start(ctx, "queue request", trace.Producer, "messaging.system", "nats", "messaging.destination.name", r.Subject())
+	defer func() { span.End(err) }()
 	ack, err := q.publish(ctx, r.Subject(), b, r.MessageID())
 	if err != nil {
 		return false, fmt.Errorf("queue scan of %s/%s: %w", r.GetRegistry(), r.GetRepository(), err)
@@ -91,14 +97,20 @@ func (q *Queue) Event(ctx context.Context, e *scanv1.Event) error {
 	return nil
 }
 
-// publish stores one message. When the stream is gone (its store was wiped) it is made again, once.
+// publish stores one message, with the trace that it is part of. When the stream is gone (its store was wiped) it is made again,
+// once.
 func (q *Queue) publish(ctx context.Context, subject string, b []byte, id string) (*jetstream.PubAck, error) {
-	ack, err := q.js.Publish(ctx, subject, b, jetstream.WithMsgID(id))
+	m := nats.NewMsg(subject)
+	m.Data = b
+	if parent := trace.Parent(ctx); parent != "" {
+		m.Header.Set(trace.Header, parent)
+	}
+	ack, err := q.js.PublishMsg(ctx, m, jetstream.WithMsgID(id))
 	if gone(err) {
 		if err := q.Ensure(ctx); err != nil {
 			return nil, classify(err)
 		}
-		ack, err = q.js.Publish(ctx, subject, b, jetstream.WithMsgID(id))
+		ack, err = q.js.PublishMsg(ctx, m, jetstream.WithMsgID(id))
 	}
 	return ack, classify(err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 	"github.com/plimsoll/plimsoll/workflows"
 )
 
@@ -103,6 +104,7 @@ func (s *Scanner) logged(ctx context.Context, plan workflows.Plan, changes []pli
 	if asked := plan.Request.GetAskedUnixNano(); plan.Request.GetLane() == scanv1.Lane_LANE_PUSH && asked > 0 {
 		for i := range changes {
 			changes[i].Asked = time.Unix(0, asked).UTC()
+			changes[i].Trace, changes[i].Span = plan.Request.GetTrace(), trace.Parent(ctx)
 		}
 	}
 	stream := plan.Request.GetRegistry()

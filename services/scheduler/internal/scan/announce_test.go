@@ -1,15 +1,19 @@
 package scan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/plimsoll/plimsoll"
 	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 	"github.com/plimsoll/plimsoll/workflows"
 )
 
@@ -68,6 +72,40 @@ func TestAnnounce(t *testing.T) {
 	}
 	if left := b.plan(t, key).Pending; len(left) > 0 {
 		t.Errorf("pending changes left: %v", left)
+	}
+}
+
+// TestAnnounceAPush: the change log keeps when a push was told, its id and the step that announced it, so that whoever reads the
+// log can go on with the trace; of a sweep it keeps none of it.
+func TestAnnounceAPush(t *testing.T) {
+	t.Parallel()
+	provider := sdk.NewTracerProvider()
+	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
+	for _, lane := range []scanv1.Lane{scanv1.Lane_LANE_PUSH, scanv1.Lane_LANE_SWEEP} {
+		b := newBench(t, &fake{})
+		b.registry += lane.String()
+		plan := readPlanOf("v1")
+		plan.Request = b.request()
+		plan.Request.Lane, plan.Request.AskedUnixNano, plan.Request.Trace = lane, 4_000, "id"
+		ctx, step := trace.New(provider).Begin(t.Context(), "announce", trace.Inside)
+		if err := b.Announce(ctx, b.put(t, plan)); err != nil {
+			t.Fatal(err)
+		}
+		var want plimsoll.Change
+		if lane == scanv1.Lane_LANE_PUSH {
+			want = plimsoll.Change{Asked: time.Unix(0, 4_000).UTC(), Trace: "id", Span: trace.Parent(ctx)}
+		}
+		step.End(nil)
+		for batch, err := range b.store.Changes(t.Context(), b.registry, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range batch.Changes {
+				if diff := cmp.Diff(want, plimsoll.Change{Asked: c.Asked, Trace: c.Trace, Span: c.Span}); diff != "" {
+					t.Errorf("%s: %s (-want +got):\n%s", lane, c.Kind, diff)
+				}
+			}
+		}
 	}
 }
 

@@ -99,7 +99,9 @@ func rawStatus(err error) (*status.Status, bool) {
 
 // layer has one layer analysed by the worker its digest leads to, or by another at a further try. It returns the worker's
 // result; errAway, errSilent or errBroken when there was none; else an error as the worker's status says.
-func (p *Pool) layer(ctx context.Context, in *workerv1.AnalyzeRequest, try int) (*workerv1.AnalyzeResponse, error) {
+func (p *Pool) layer(ctx context.Context, in *workerv1.AnalyzeRequest, try int) (out *workerv1.AnalyzeResponse, err error) {
+	ctx, span := analyzing(ctx, in)
+	defer func() { span.End(err) }()
 	ctx, stop := context.WithTimeout(ctx, layerDeadline)
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)

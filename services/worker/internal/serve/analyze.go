@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
 	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
 	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
@@ -27,7 +29,11 @@ func (s *Server) Analyze(r *workerv1.AnalyzeRequest, stream workerv1.Worker_Anal
 		// Facts are kept for bytes that were hashed; these never are.
 		return stream.Send(final(outcome{read: plimsoll.Failed(assemble.ReasonForeign)}, 0, false))
 	}
-	f, joined, leave := s.flights.join(job.blob.Digest, r.GetPush(), job.run)
+	span, _ := trace.Of(stream.Context())
+	f, joined, leave := s.flights.join(job.blob.Digest, r.GetPush(), func(ctx context.Context, f *flight) (outcome, error) {
+		return job.run(span.In(ctx), f)
+	})
+	span.Set("plimsoll.layer", string(job.blob.Digest), "plimsoll.joined", strconv.FormatBool(joined))
 	defer leave()
 	if err := s.follow(stream, f, joined); err != nil {
 		return toStatus(err)
@@ -192,9 +198,11 @@ func (j *job) read(ctx context.Context, f *flight, analyzers []plimsoll.Analyzer
 		f.bytes.Add(int64(n))
 		s.Metrics.bytes.Add(float64(n))
 	})
+	_, span := trace.Start(ctx, "read layer", trace.Inside)
 	facts, err := s.Children.Run(ctx, child.Job{
 		Kind: child.KindLayer, Digest: j.blob.Digest, Size: j.blob.Size, Analyzers: analyzers, Limits: s.Limits, Key: s.Key,
 	}, src)
+	span.End(cmp.Or(src.Err(), err))
 	if err := cmp.Or(src.Err(), err); err != nil {
 		return nil, err
 	}

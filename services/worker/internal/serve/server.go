@@ -7,13 +7,16 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/plimsoll/plimsoll"
 	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
+	"github.com/plimsoll/plimsoll/services/internal/trace"
 	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
 	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
@@ -37,6 +40,7 @@ type Options struct {
 	Registries map[string]*registry.Client // by id
 	Metrics    *Metrics
 	Log        *slog.Logger
+	Tracer     trace.Tracer  // goes on with the traces of calls
 	Progress   time.Duration // between progress messages; 0: ProgressEvery
 }
 
@@ -147,16 +151,38 @@ func (s *Server) sameRecipe(recipe string) error {
 	return nil
 }
 
-// Unary and Stream are interceptors that turn a panic into an error of the one call.
+// Unary and Stream are interceptors that turn a panic into an error of the one call, and go on with the trace of its caller.
 func (s *Server) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (out any, err error) {
+	ctx, span := s.called(ctx, info.FullMethod)
+	defer func() { span.End(err) }()
 	defer s.rescue(info.FullMethod, &err)
 	return next(ctx, req)
 }
 
 // Stream is Unary for streams.
 func (s *Server) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	ctx, span := s.called(stream.Context(), info.FullMethod)
+	defer func() { span.End(err) }()
 	defer s.rescue(info.FullMethod, &err)
-	return next(srv, stream)
+	return next(srv, traced{stream, ctx})
+}
+
+// traced is a stream whose context holds the call's span.
+type traced struct {
+	grpc.ServerStream
+	ctx context.Context // nolint:containedctx // of the stream, which grpc ends
+}
+
+// Context implements grpc.ServerStream.
+func (t traced) Context() context.Context { return t.ctx }
+
+// called is the worker's side of a call that is traced.
+func (s *Server) called(ctx context.Context, method string) (context.Context, trace.Span) {
+	parent := ""
+	if values := metadata.ValueFromIncomingContext(ctx, trace.Header); len(values) == 1 {
+		parent = values[0]
+	}
+	return s.Tracer.Continue(ctx, parent, strings.TrimPrefix(method, "/"), trace.Server, "rpc.system", "grpc")
 }
 
 func (s *Server) rescue(method string, err *error) {
