@@ -38,7 +38,8 @@ func temporalSetBack(t *testing.T, s *system) {
 			s.push(t, corp, "temporal/after", fmt.Sprint(s.count()), s.newImage(t, 4<<10))
 		}
 	})
-	s.settle(t)
+	s.found(t)
+	s.rest(t)
 	read := s.layerBytes(s.layers)
 	s.temporal.kill(t)
 	s.temporal.wipe(t)

@@ -71,7 +71,12 @@ func showDoctor(p *text.Printer, results []doctor.Result) error {
 		case doctor.Broken:
 			mark = p.Paint(text.Red, "✗")
 		}
-		p.Line("%s %-24s %s", mark, r.Name, p.Short(strings.ReplaceAll(r.Detail, "\n", "; "), 72))
+		for i, line := range text.Wrap(strings.ReplaceAll(r.Detail, "\n", "; "), 72) {
+			if i > 0 {
+				mark, r.Name = " ", ""
+			}
+			p.Line("%s %-24s %s", mark, r.Name, line)
+		}
 		if r.Fix != "" {
 			p.Line("    fix: %s", text.Clean(r.Fix))
 		}

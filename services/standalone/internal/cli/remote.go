@@ -117,7 +117,7 @@ func (c *remote) fault(resp *http.Response) error {
 		text = said.Error
 	}
 	if resp.StatusCode == http.StatusUnauthorized && c.token == "" {
-		text += " (give --token-file)"
+		text += " (give --token-file; the token that `plimsoll up` makes is admin.token in its data folder)"
 	}
 	return statusError{resp.StatusCode, fmt.Sprintf("%s answered %d: %s", c.server, resp.StatusCode, text)}
 }

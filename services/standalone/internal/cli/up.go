@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,7 +80,7 @@ func (a *app) runUp(ctx context.Context, f config.File) error {
 	return stack.Run(ctx, stack.Options{File: f, Log: log, Ready: func(at stack.Addresses) {
 		p.Line("ready at http://%s", at.HTTP)
 		for _, r := range f.Registries {
-			p.Line("  registry %-20s %s   hook: http://%s/hooks/%s   sweep now: plimsoll sweep start %s", r.ID, r.URL, at.HTTP, r.ID, r.ID)
+			p.Line("  registry %-20s %s   hook: http://%s/hooks/%s   sweep now: plimsoll sweep start %s%s", r.ID, r.URL, at.HTTP, r.ID, r.ID, whereabouts(at.HTTP, f))
 		}
 		if len(f.Registries) == 0 {
 			p.Line("  no registry yet: give --registry URL, or registries in --config")
@@ -88,6 +89,26 @@ func (a *app) runUp(ctx context.Context, f config.File) error {
 			p.Line("  no advisories yet: give --advisories DIR or URL; until then every verdict is unknown")
 		}
 	}})
+}
+
+// whereabouts are the flags that a command needs to reach this Plimsoll from the folder it was started in.
+func whereabouts(address string, f config.File) (flags string) {
+	if server := "http://" + address; server != defaultServer {
+		flags += " --server " + server
+	}
+	if own := filepath.Join(f.Data, filepath.Base(ownToken)); f.TokensFile == "" && !sameFile(own, ownToken) {
+		flags += " --token-file " + own
+	}
+	return flags
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 func readConfig(path string) (config.File, error) {

@@ -96,6 +96,23 @@ func (p *Printer) Short(s string, width int) string {
 	return string([]rune(s)[:width-1]) + "…"
 }
 
+// Wrap breaks s between words into lines, at least one, of at most width columns; a longer word has a line of its own.
+func Wrap(s string, width int) []string {
+	s = Clean(s)
+	lines, line := []string(nil), ""
+	for word := range strings.FieldsSeq(s) {
+		switch {
+		case line == "":
+			line = word
+		case visible(line)+1+visible(word) <= width:
+			line += " " + word
+		default:
+			lines, line = append(lines, line), word
+		}
+	}
+	return append(lines, line)
+}
+
 // Tail cuts s to width runes with an ellipsis at its start: of a path the end tells most.
 func (p *Printer) Tail(s string, width int) string {
 	s = Clean(s)

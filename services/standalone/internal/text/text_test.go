@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -184,4 +185,19 @@ func (f *failing) Write(b []byte) (int, error) {
 	err := f.errs[0]
 	f.errs = f.errs[1:]
 	return len(b), err
+}
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string][]string{
+		"":                       {""},
+		"short":                  {"short"},
+		"one two three":          {"one two", "three"},
+		"a verylongwordindeed b": {"a", "verylongwordindeed", "b"},
+		"clean\x07 it":           {`clean\u0007`, "it"},
+	} {
+		if got := Wrap(in, 8); !slices.Equal(got, want) {
+			t.Errorf("Wrap(%q) = %q, want %q", in, got, want)
+		}
+	}
 }
