@@ -54,6 +54,17 @@ func (a *app) client() (*remote, error) {
 	return c, nil
 }
 
+// again are the flags that name the same Plimsoll in a command that is shown.
+func (a *app) again() (flags string) {
+	if a.server != "" {
+		flags += " --server " + a.server
+	}
+	if a.token != "" && a.token != ownToken {
+		flags += " --token-file " + a.token
+	}
+	return flags
+}
+
 // open sends a request and returns the body of a 2xx answer.
 func (c *remote) open(ctx context.Context, method, path string, query url.Values, body any) (io.ReadCloser, error) {
 	target := c.server + path

@@ -34,7 +34,7 @@ func (a *app) sweepStart() *cobra.Command {
 			if answer.Joined {
 				word = "joined the running one"
 			}
-			fmt.Fprintf(a.out, "sweep of %s: %s. Watch: plimsoll sweep status %s --watch\n", answer.Registry, word, answer.Registry)
+			fmt.Fprintf(a.out, "sweep of %s: %s. Watch: plimsoll sweep status %s%s --watch\n", answer.Registry, word, answer.Registry, a.again())
 			return nil
 		},
 	}
@@ -76,12 +76,12 @@ are retried. What still waits is in the queue already.`,
 			}
 			switch {
 			case !got.Done:
-				fmt.Fprintf(a.out, "retry in %s: still being queued. Watch: plimsoll sweep status %s\n", args[0], args[0])
+				fmt.Fprintf(a.out, "retry in %s: still being queued. Watch: plimsoll sweep status %s%s\n", args[0], args[0], a.again())
 			case got.Tags == 0:
-				fmt.Fprintf(a.out, "retry in %s: nothing is kept from being covered by that cause. See them: plimsoll sweep status %s\n", args[0], args[0])
+				fmt.Fprintf(a.out, "retry in %s: nothing is kept from being covered by that cause. See them: plimsoll sweep status %s%s\n", args[0], args[0], a.again())
 			default:
-				fmt.Fprintf(a.out, "retry in %s: %s queued in %s, the failed tries of %s forgotten. Watch: plimsoll sweep status %s\n", args[0],
-					text.Plural(got.Tags, "tag"), text.Plural(got.Requests, "request"), text.Plural(got.Layers, "layer"), args[0])
+				fmt.Fprintf(a.out, "retry in %s: %s queued in %s, the failed tries of %s forgotten. Watch: plimsoll sweep status %s%s\n", args[0],
+					text.Plural(got.Tags, "tag"), text.Plural(got.Requests, "request"), text.Plural(got.Layers, "layer"), args[0], a.again())
 			}
 			return nil
 		},

@@ -101,7 +101,7 @@ func (a *app) showSweeps(ctx context.Context, args []string, format string, watc
 			code, _, running = s.exitCode()
 		} else {
 			p := text.NewPrinter(a.out)
-			code, running = sweepTable{p, time.Now()}.show(s)
+			code, running = sweepTable{p, time.Now(), a.again()}.show(s)
 			err = p.Err()
 		}
 		result = exitOf(code)
@@ -153,7 +153,8 @@ func (r registrySweep) state() string {
 
 type sweepTable struct {
 	*text.Printer
-	now time.Time
+	now   time.Time
+	again string // flags that the commands which it shows need
 }
 
 func (t sweepTable) show(s sweeps) (code int, running bool) {
@@ -274,7 +275,11 @@ func (t sweepTable) gaps(s sweeps) {
 	for _, r := range s.Items {
 		if r.Sweep != nil && r.Running == nil && r.Sweep.Error != "" {
 			heading()
-			t.Line("  %-12s %s", t.Short(r.ID, 12), t.Short(r.Sweep.Error, 84))
+			id := t.Short(r.ID, 12)
+			for _, line := range text.Wrap(r.Sweep.Error, 84) {
+				t.Line("  %-12s %s", id, line)
+				id = ""
+			}
 		}
 		for _, g := range r.Gaps {
 			heading()
@@ -346,11 +351,11 @@ func (t sweepTable) hints(s sweeps) {
 			continue
 		}
 		if len(s.Items) > 1 {
-			t.Line("  details: plimsoll sweep status %s", r.ID)
+			t.Line("  details: plimsoll sweep status %s%s", r.ID, t.again)
 		}
 		for _, g := range r.Gaps {
 			if g.Retry != retryNever {
-				t.Line("  retry:   plimsoll sweep retry %s --cause %s", r.ID, g.Cause)
+				t.Line("  retry:   plimsoll sweep retry %s --cause %s%s", r.ID, g.Cause, t.again)
 				break
 			}
 		}

@@ -35,7 +35,7 @@ func TestSweepStatus(t *testing.T) {
 	}}
 	var out bytes.Buffer
 	p := text.NewPrinter(&out)
-	code, runs := sweepTable{p, now}.show(s)
+	code, runs := sweepTable{p, now, ""}.show(s)
 	if code != exitShort || !runs {
 		t.Errorf("exit %d, running %v; want %d and running", code, runs, exitShort)
 	}
