@@ -46,7 +46,12 @@ and what to do. NAME is a registry of --config (all of them when left out); a UR
 					case !step.OK:
 						mark, ok = p.Paint(text.Red, "✗"), false
 					}
-					p.Line("  %s %-18s %s", mark, step.Name, p.Short(step.Detail, 76))
+					for i, line := range text.Wrap(step.Detail, 76) {
+						if i > 0 {
+							mark, step.Name = " ", ""
+						}
+						p.Line("  %s %-18s %s", mark, step.Name, line)
+					}
 					if !step.OK && !step.Skipped && step.Fix != "" {
 						p.Line("      fix: %s", text.Clean(step.Fix))
 					}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -75,7 +76,8 @@ func bucket(ctx context.Context, p Patient) Result {
 	}
 	s, err := blob.Open(ctx, c)
 	if err != nil {
-		return broken("check bucket.endpoint, bucket.bucket, the keys, tls and ca_file", "%v", err)
+		what, fix, _ := strings.Cut(err.Error(), "; ")
+		return broken(cmp.Or(fix, "check bucket.endpoint, bucket.bucket and the keys"), "%s", what)
 	}
 	defer s.Close()
 	if err := s.SelfTest(ctx); err != nil {
