@@ -69,7 +69,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	if err := requests.Await(ctx); err != nil {
-		return fmt.Errorf("prepare the queue at %s: %w", c.NATS.URL, err)
+		return fmt.Errorf("prepare the queue at %s: %w; check that NATS runs, with JetStream, nats.url and its credentials", c.NATS.URL, err)
 	}
 
 	pool, err := scan.Dial(c.Workers)

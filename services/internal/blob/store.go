@@ -90,7 +90,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		now: time.Now, clock: clock, requests: newRequests(), tails: map[string]*tail{}, turns: map[string]*turn{},
 	}
 	if err := s.ensureBucket(ctx, c); err != nil {
-		return nil, fmt.Errorf("%w; %s", err, advice(err))
+		return nil, fmt.Errorf("%w%s", err, advice(err))
 	}
 	return s, nil
 }
@@ -168,15 +168,15 @@ func readSmall(path string, limit int64) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// advice is what to do about a bucket that cannot be opened.
+// advice is what to do about a bucket that cannot be opened, to stand behind the error.
 func advice(err error) string {
 	switch {
 	case errors.Is(err, plimsoll.ErrDenied):
-		return "check bucket.access_key and its secret key, and what they may do with bucket.bucket"
+		return "" // it says so itself
 	case errors.Is(err, plimsoll.ErrUnavailable):
-		return "check bucket.endpoint, bucket.tls and bucket.ca_file, and that the S3 server runs"
+		return "; check bucket.endpoint, bucket.tls and bucket.ca_file, and that the S3 server runs"
 	}
-	return "check bucket.endpoint, bucket.bucket and the keys"
+	return "; check bucket.endpoint, bucket.bucket and the keys"
 }
 
 func (s *Store) ensureBucket(ctx context.Context, c Config) error {

@@ -94,7 +94,7 @@ func (q *Queue) Await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := q.Ensure(ctx)
+		err := q.try(ctx)
 		if err == nil {
 			return nil
 		}
@@ -106,6 +106,13 @@ func (q *Queue) Await(ctx context.Context) error {
 			return classify(err)
 		}
 	}
+}
+
+// try is Ensure, given up soon: while there is no connection a call waits for as long as its context lets it.
+func (q *Queue) try(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	return q.Ensure(ctx)
 }
 
 func (q *Queue) ensure(ctx context.Context, c jetstream.StreamConfig) error {
