@@ -113,11 +113,17 @@ func explain(root string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrFormat), errors.Is(err, ErrInUse):
 		return err
-	case isFull(err):
+	case isFull(err), full(root): // engines do not always tell why they failed
 		return fmt.Errorf("data folder %s is on a full disk: free some space, or give --data another folder: %w", root, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("data folder %s cannot be written: change its permissions, or give --data another folder: %w", root, err)
 	default:
 		return fmt.Errorf("data folder %s: %w", root, err)
 	}
+}
+
+// full says whether the file system of a folder has no room left.
+func full(dir string) bool {
+	var s syscall.Statfs_t
+	return syscall.Statfs(dir, &s) == nil && s.Blocks > 0 && s.Bavail == 0
 }

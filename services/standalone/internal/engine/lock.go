@@ -13,7 +13,7 @@ import (
 )
 
 // ErrInUse is returned when another process holds the data folder.
-var ErrInUse = errors.New("data folder is in use")
+var ErrInUse = errors.New("in use")
 
 // lockFile is the lock of one engine's folder: the first line is the process id of an exclusive holder.
 const lockFile = ".lock"
@@ -28,7 +28,10 @@ func lockData(dir folders, transient bool) (*dataLock, error) {
 	l := &dataLock{}
 	err := l.take(dir.root, dir.bucket, unix.LOCK_SH)
 	if err == nil && !transient {
-		err = errors.Join(l.take(dir.root, dir.nats, unix.LOCK_EX), l.take(dir.root, dir.temporal, unix.LOCK_EX))
+		err = l.take(dir.root, dir.nats, unix.LOCK_EX)
+	}
+	if err == nil && !transient {
+		err = l.take(dir.root, dir.temporal, unix.LOCK_EX)
 	}
 	if err != nil {
 		_ = l.release(context.Background())
@@ -45,7 +48,7 @@ func (l *dataLock) take(root, dir string, how int) error {
 	l.files = append(l.files, f)
 	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%w: data folder %s is in use by another plimsoll%s: stop it or give --data another folder", ErrInUse, root, holder(f))
+		return fmt.Errorf("data folder %s is %w by another plimsoll%s: stop it or give --data another folder", root, ErrInUse, holder(f))
 	}
 	if err != nil {
 		return explain(root, fmt.Errorf("lock %s: %w", f.Name(), err))
