@@ -35,19 +35,21 @@ type Sweep struct {
 
 // SweepCount counts tags (references). Listed = Unchanged + Enqueued while it runs; at the end the states of coverage.
 type SweepCount struct {
-	Listed        int   `json:"listed"`
-	Unchanged     int   `json:"unchanged"`
-	Enqueued      int   `json:"enqueued"`
-	Requests      int   `json:"requests"` // scan requests made
-	Complete      int   `json:"complete"`
-	NotApplicable int   `json:"not_applicable"`
-	Partial       int   `json:"partial"`
-	Failed        int   `json:"failed"`
-	Waiting       int   `json:"waiting"`
-	Gone          int   `json:"gone"`
-	Missed        int   `json:"missed"`    // new or moved, and announced by no push event; of registries with hooks
-	Throttled     int   `json:"throttled"` // 429 answers
-	LayerBytes    int64 `json:"layer_bytes"`
+	Listed        int `json:"listed"`
+	Unchanged     int `json:"unchanged"`
+	Enqueued      int `json:"enqueued"`
+	Requests      int `json:"requests"` // scan requests made
+	Complete      int `json:"complete"`
+	NotApplicable int `json:"not_applicable"`
+	Partial       int `json:"partial"`
+	Failed        int `json:"failed"`
+	Waiting       int `json:"waiting"`
+	Gone          int `json:"gone"`
+	Missed        int `json:"missed"`    // new or moved, and announced by no push event; of registries with hooks
+	Throttled     int `json:"throttled"` // 429 answers
+	// Waited is for how many seconds the registry asked the listing to wait.
+	Waited     float64 `json:"waited_seconds,omitempty"`
+	LayerBytes int64   `json:"layer_bytes"`
 	// LeftOut is what the registry's scope leaves out. It is not listed, not covered and not failed.
 	LeftOut LeftOut `json:"left_out,omitzero"`
 }

@@ -184,6 +184,7 @@ func added(a, b plimsoll.SweepCount) plimsoll.SweepCount {
 	a.Gone += b.Gone
 	a.Missed += b.Missed
 	a.Throttled += b.Throttled
+	a.Waited += b.Waited
 	a.LayerBytes += b.LayerBytes
 	return a
 }

@@ -88,7 +88,8 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer temporal.Close()
 
-	registries, closeRegistries := openRegistries(c.Registries, log)
+	answers := registry.NewMetrics()
+	registries, closeRegistries := openRegistries(c.Registries, answers, log)
 	defer closeRegistries()
 	taker := hooks.New(hooks.Config{
 		Registries: byID(c.Registries), Local: !c.Exposed && access.Loopback(c.Listen),
@@ -120,7 +121,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer stopHosts()
 
-	address, served, err := admin.Serve(ctx, c.Listen, routes(taker, newMetrics(store, requests, taker, sweeper), readiness(requests, temporal)), log)
+	address, served, err := admin.Serve(ctx, c.Listen, routes(taker, newMetrics(store, requests, taker, sweeper, answers), readiness(requests, temporal)), log)
 	if err != nil {
 		return fmt.Errorf("scheduler.listen: %w", err)
 	}
@@ -168,11 +169,11 @@ func sweepSlots(ctx context.Context, pool *scan.Pool, workers int) int {
 
 // openRegistries makes a client a registry. One that cannot be made is kept with its fault: its sweeps fail with it, the
 // others go on.
-func openRegistries(all []plimsoll.Registry, log *slog.Logger) (map[string]sweep.Registry, func()) {
+func openRegistries(all []plimsoll.Registry, answers *registry.Metrics, log *slog.Logger) (map[string]sweep.Registry, func()) {
 	open := map[string]sweep.Registry{}
 	var clients []*registry.Client
 	for _, r := range all {
-		c, err := registry.New(r, registry.Options{Log: log, UserAgent: userAgent})
+		c, err := registry.New(r, registry.Options{Log: log, UserAgent: userAgent, Metrics: answers})
 		if err != nil {
 			log.Error("registry cannot be used", "registry", r.ID, "error", err)
 			open[r.ID] = sweep.Registry{Conf: r, Err: err}

@@ -54,7 +54,8 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("worker: open bucket: %w", err)
 	}
 	defer blobs.Close()
-	registries, err := clients(c)
+	answers := registry.NewMetrics()
+	registries, err := clients(c, answers)
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
@@ -80,7 +81,7 @@ func Run(ctx context.Context, c Config) error {
 	defer children.Close()
 	recipe := plimsoll.NewRecipe(assemble.Version, analyzers)
 	metrics := admin.NewRegistry()
-	metrics.MustRegister(blobs.Collectors()...)
+	metrics.MustRegister(append(blobs.Collectors(), answers.Collectors()...)...)
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	srv := serve.New(work, serve.Options{
@@ -166,10 +167,10 @@ func newRPC(srv *serve.Server) (*grpc.Server, *health.Server) {
 	return rpc, states
 }
 
-func clients(c Config) (map[string]*registry.Client, error) {
+func clients(c Config, answers *registry.Metrics) (map[string]*registry.Client, error) {
 	all := map[string]*registry.Client{}
 	for _, r := range c.Registries {
-		client, err := registry.New(r, registry.Options{Log: c.Log, UserAgent: "plimsoll-worker"})
+		client, err := registry.New(r, registry.Options{Log: c.Log, UserAgent: "plimsoll-worker", Metrics: answers})
 		if err != nil {
 			closeAll(all)
 			return nil, err

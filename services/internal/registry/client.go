@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -19,6 +20,7 @@ import (
 type Options struct {
 	Log       *slog.Logger // default: discard
 	UserAgent string       // default "plimsoll"
+	Metrics   *Metrics     // default: some that nobody sees
 	// Bytes is called with the number of blob bytes each read brought over the wire, also those read a second time.
 	Bytes func(n int)
 }
@@ -40,6 +42,7 @@ type Client struct {
 	pace      *rate.Limiter // discovery requests a second
 	pause     pause
 	throttled atomic.Int64
+	waited    atomic.Int64 // nanoseconds
 	chains    chains
 	notAfter  atomic.Int64 // end of the certificate that the registry showed last, seconds since 1970; 0: none yet
 }
@@ -65,6 +68,9 @@ func newClient(r plimsoll.Registry, o Options, lim limits) (*Client, error) {
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "plimsoll"
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics()
 	}
 	if o.Bytes == nil {
 		o.Bytes = func(int) {}
@@ -102,6 +108,9 @@ func (c *Client) Registry() plimsoll.Registry { return c.conf }
 
 // Throttled is how many answers since New were 429.
 func (c *Client) Throttled() int64 { return c.throttled.Load() }
+
+// Waited is for how long the registry has asked since New to be sent nothing, by 429 or Retry-After.
+func (c *Client) Waited() time.Duration { return time.Duration(c.waited.Load()) }
 
 // Ping asks whether the registry takes the credentials, by GET /v2/: ErrDenied when it does not.
 func (c *Client) Ping(ctx context.Context) error {

@@ -85,7 +85,10 @@ func (c *Client) later(resp *http.Response, throttles int) bool {
 	if !ok {
 		wait = backoff(c.lim.throttle, c.lim.throttleMax, throttles)
 	}
-	if c.pause.extend(time.Now().Add(wait)) {
+	begins, longer := c.pause.extend(time.Now().Add(wait))
+	c.waited.Add(int64(longer))
+	c.opts.Metrics.waited(c.conf.ID, longer)
+	if begins {
 		c.opts.Log.Warn("registry throttles", "registry", c.conf.ID, "status", resp.StatusCode, "wait", wait)
 	}
 	return true
@@ -156,8 +159,12 @@ func (c *Client) do(ctx context.Context, k call, req *http.Request) (resp *http.
 	defer func() { span.End(err) }()
 	resp, err = c.http.Do(req)
 	if err != nil {
+		if ctx.Err() == nil {
+			c.opts.Metrics.answered(c.conf.ID, 0)
+		}
 		return nil, wireFault(ctx, k.what, req.URL, err)
 	}
+	c.opts.Metrics.answered(c.conf.ID, resp.StatusCode)
 	span.Set("http.response.status_code", strconv.Itoa(resp.StatusCode))
 	c.noteCertificate(resp)
 	return resp, nil

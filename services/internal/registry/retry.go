@@ -31,15 +31,19 @@ type pause struct {
 	until time.Time
 }
 
-// extend tells whether this begins a pause: of a pause that goes on, one word is enough.
-func (p *pause) extend(until time.Time) (begins bool) {
+// extend tells whether this begins a pause, and by how much it is longer now: of a pause that goes on, one word is enough.
+func (p *pause) extend(until time.Time) (begins bool, longer time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	begins = time.Now().After(p.until)
-	if until.After(p.until) {
-		p.until = until
+	from := p.until
+	if now := time.Now(); now.After(from) {
+		begins, from = true, now
 	}
-	return begins
+	if longer = until.Sub(from); longer <= 0 {
+		return begins, 0
+	}
+	p.until = until
+	return begins, longer
 }
 
 // wait returns when the registry may be asked again. A pause that outlasts the context's deadline is an error at once: the

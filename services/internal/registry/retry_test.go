@@ -71,8 +71,15 @@ func TestPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pause
 		start := time.Now()
-		p.extend(start.Add(time.Hour))
-		p.extend(start.Add(time.Minute)) // a shorter one does not cut it
+		if begins, longer := p.extend(start.Add(30 * time.Minute)); !begins || longer != 30*time.Minute {
+			t.Errorf("begins %t, longer by %s", begins, longer)
+		}
+		if begins, longer := p.extend(start.Add(time.Hour)); begins || longer != 30*time.Minute {
+			t.Errorf("begins %t, longer by %s", begins, longer)
+		}
+		if begins, longer := p.extend(start.Add(time.Minute)); begins || longer != 0 {
+			t.Errorf("a shorter pause: begins %t, longer by %s, want no change", begins, longer)
+		}
 		var wait sync.WaitGroup
 		for range 10 {
 			wait.Go(func() {
@@ -131,6 +138,9 @@ func TestThrottled(t *testing.T) {
 			}
 			if n := client.Throttled(); n != c.counts {
 				t.Errorf("throttled %d times, want %d", n, c.counts)
+			}
+			if w := client.Waited(); w < c.waits-100*time.Millisecond || w > c.waits+time.Second || (w == 0) == (c.counts == 1) && c.waits == 0 {
+				t.Errorf("asked to wait %s, want about %s", w, c.waits)
 			}
 			if n := f.Stats().Total(); n != 2 {
 				t.Errorf("%d requests, want 2", n)

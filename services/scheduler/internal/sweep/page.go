@@ -47,7 +47,7 @@ func (s *Sweeper) page(ctx context.Context, r Registry, in workflows.PageInput, 
 	reached, rest := resumed(resume, listed.names)
 	stop := beating(ctx, beat, reached)
 	defer stop()
-	throttled := r.Client.Throttled()
+	throttled, waited := r.Client.Throttled(), r.Client.Waited()
 	for chunk := range slices.Chunk(rest, repositoriesAtOnce) {
 		counts, err := p.chunk(ctx, chunk)
 		if err != nil {
@@ -55,7 +55,8 @@ func (s *Sweeper) page(ctx context.Context, r Registry, in workflows.PageInput, 
 				in.Slot, in.Registry, chunk[0], chunk[len(chunk)-1], err)
 		}
 		counts.Throttled = int(r.Client.Throttled() - throttled)
-		throttled = r.Client.Throttled()
+		counts.Waited = (r.Client.Waited() - waited).Seconds()
+		throttled, waited = r.Client.Throttled(), r.Client.Waited()
 		if p.Missed != nil && counts.Missed > 0 {
 			p.Missed(in.Registry, counts.Missed)
 		}
@@ -165,6 +166,7 @@ func sum(a, b plimsoll.SweepCount) plimsoll.SweepCount {
 	a.Gone += b.Gone
 	a.Missed += b.Missed
 	a.Throttled += b.Throttled
+	a.Waited += b.Waited
 	a.LeftOut = a.LeftOut.Plus(b.LeftOut)
 	return a
 }

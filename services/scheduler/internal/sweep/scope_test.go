@@ -44,7 +44,8 @@ func (r *told) Manifest(context.Context, string, string) (registry.Descriptor, [
 	return registry.Descriptor{}, nil, plimsoll.ErrUnavailable
 }
 
-func (r *told) Throttled() int64 { return 0 }
+func (r *told) Throttled() int64      { return 0 }
+func (r *told) Waited() time.Duration { return 0 }
 
 func (r *told) Credentials(_ context.Context, now time.Time) []plimsoll.Credential {
 	return []plimsoll.Credential{plimsoll.NewCredential(plimsoll.CredentialAccount, "robot$plimsoll", now.Add(time.Hour), now)}

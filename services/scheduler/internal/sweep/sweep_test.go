@@ -672,7 +672,8 @@ func (many) Manifest(context.Context, string, string) (registry.Descriptor, []by
 	return registry.Descriptor{}, nil, plimsoll.ErrNotFound
 }
 
-func (many) Throttled() int64 { return 0 }
+func (many) Throttled() int64      { return 0 }
+func (many) Waited() time.Duration { return 0 }
 
 // TestManyTags has both shapes of a large registry, over several pages and over several shards of refs. It logs our own
 // cost: the registry answers at once and no image is read.

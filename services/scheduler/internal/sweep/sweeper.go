@@ -24,6 +24,7 @@ type Lister interface {
 	Head(ctx context.Context, repository, tag string) (registry.Descriptor, error)
 	Manifest(ctx context.Context, repository, reference string) (registry.Descriptor, []byte, error)
 	Throttled() int64
+	Waited() time.Duration
 	Credentials(ctx context.Context, now time.Time) []plimsoll.Credential
 }
 

@@ -60,7 +60,15 @@ type Result struct {
 	NotApplicable string // no image at all; Images is empty
 	Images        []Image
 	Missing       []plimsoll.LayerRef // each once
+	Asked         Asked
 	Observed      time.Time           // when the tag was resolved; zero when none was
+}
+
+// Asked is what the images of a reference consist of, each of its layers as often as an image has it: what reading them without
+// knowing any layer would cost.
+type Asked struct {
+	Layers int
+	Bytes  int64 // compressed, as the manifests claim
 }
 
 // Resolve reads what the reference names, writes an object for each image in it, and tells which layers lack facts. Errors wrap
@@ -251,6 +259,7 @@ func (r *run) image(ctx context.Context, img plimsoll.Image, named descriptor, c
 	if err != nil {
 		return err
 	}
+	r.out.Asked.add(img.Layers)
 	r.out.Images = append(r.out.Images, Image{Digest: img.Digest, Platform: img.Platform, Assembled: assembled})
 	if assembled {
 		return nil // its layers had facts by this recipe when it was made
@@ -276,6 +285,16 @@ func (r *run) image(ctx context.Context, img plimsoll.Image, named descriptor, c
 		}
 	}
 	return nil
+}
+
+// maxClaim bounds what one layer's claimed size counts, in bytes: layers beyond it are not read (see layer.Limits).
+const maxClaim = 16 << 30
+
+func (a *Asked) add(layers []plimsoll.LayerRef) {
+	a.Layers += len(layers)
+	for _, l := range layers {
+		a.Bytes += min(max(l.Size, 0), maxClaim)
+	}
 }
 
 // configuration has an image's configuration analysed if it lacks facts. An image met before is asked for it again.

@@ -294,6 +294,27 @@ func TestKnownImageIsNotReadAgain(t *testing.T) {
 	}
 }
 
+// TestAsked: what a reference consists of is told whether it is known or not; claims of sizes below zero or beyond what is read
+// count as such.
+func TestAsked(t *testing.T) {
+	t.Parallel()
+	s := newShelf()
+	known, fresh := s.image(emptyConfig, 5), s.image(emptyConfig+" ", 4)
+	s.assembled[known], s.present[layerDigest(3)] = true, true
+	got, err := s.resolve(t, s.index(child(known, typeOCIManifest, ""), child(fresh, typeOCIManifest, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Asked{Layers: 9, Bytes: 0 + 1 + 2 + 3 + 4 + 0 + 1 + 2 + 3}); got.Asked != want || len(got.Missing) != 3 {
+		t.Errorf("asked %+v with %d missing, want %+v with 3", got.Asked, len(got.Missing), want)
+	}
+	var a Asked
+	a.add([]plimsoll.LayerRef{{Size: -1}, {Size: 1 << 62}, {Size: 1 << 62}, {Size: 7}})
+	if want := (Asked{Layers: 4, Bytes: 2*maxClaim + 7}); a != want {
+		t.Errorf("asked %+v, want %+v", a, want)
+	}
+}
+
 func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", maxLabel+1)

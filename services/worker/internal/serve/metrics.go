@@ -8,6 +8,8 @@ type Metrics struct {
 	bytes   prometheus.Counter
 	layers  *prometheus.CounterVec
 	seconds prometheus.Histogram
+	asked   prometheus.Counter
+	claimed prometheus.Counter
 }
 
 // NewMetrics registers them.
@@ -25,7 +27,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000},
 		}),
 	}
-	reg.MustRegister(m.bytes, m.layers, m.seconds)
+	m.asked = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_worker_asked_layers_total", Help: "Layers of the images that were resolved, those of which facts are known too.",
+	})
+	m.claimed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "plimsoll_worker_asked_layer_bytes_total", Help: "Compressed bytes of the layers of the images that were resolved, as their manifests claim.",
+	})
+	reg.MustRegister(m.bytes, m.layers, m.seconds, m.asked, m.claimed)
 	return m
 }
 

@@ -101,6 +101,8 @@ func (s *Server) Resolve(ctx context.Context, r *workerv1.ResolveRequest) (*work
 	if err != nil {
 		return nil, toStatus(err)
 	}
+	s.Metrics.asked.Add(float64(res.Asked.Layers))
+	s.Metrics.claimed.Add(float64(res.Asked.Bytes))
 	out := &workerv1.ResolveResponse{Digest: string(res.Digest), NotApplicable: res.NotApplicable, Recipe: string(s.Recipe)}
 	if !res.Observed.IsZero() {
 		out.Observed = res.Observed.UnixNano()
