@@ -61,7 +61,7 @@ type Result struct {
 	Images        []Image
 	Missing       []plimsoll.LayerRef // each once
 	Asked         Asked
-	Observed      time.Time           // when the tag was resolved; zero when none was
+	Observed      time.Time // when the tag was resolved; zero when none was
 }
 
 // Asked is what the images of a reference consist of, each of its layers as often as an image has it: what reading them without
