@@ -21,7 +21,8 @@ type Image struct {
 	Digest     plimsoll.Digest `json:"digest"`
 	Platform   string          `json:"platform"`
 	Generation string          `json:"generation"`
-	Flaw       string          `json:"flaw"` // the name under which it is known
+	InUse      *list.InUse     `json:"in_use"` // when the image was last seen in use; null: not known
+	Flaw       string          `json:"flaw"`   // the name under which it is known
 	Aliases    []string        `json:"aliases"`
 	Word       match.Word      `json:"verdict"`
 	Reason     string          `json:"reason"`
@@ -49,12 +50,13 @@ func Of(v *posture.View, im *posture.Image, id string) Image {
 	row := im.Rows[0]
 	concerned, subjects := m.Concerns(id)
 	if out, ok := ended(v, im, id); ok {
+		out.InUse = list.InUseOf(v, row)
 		return out
 	}
 	nothing := m.Explain(plimsoll.Package{}, id)
 	out := Image{
 		Reference: list.Name(row), Digest: row.Digest, Platform: row.Platform.String(), Generation: v.Generation().ID,
-		Flaw: nothing.Flaw, Aliases: nothing.Aliases, Places: []Place{},
+		Flaw: nothing.Flaw, Aliases: nothing.Aliases, Places: []Place{}, InUse: list.InUseOf(v, row),
 	}
 	for _, p := range im.Inventory.Packages {
 		if concerned(p) {

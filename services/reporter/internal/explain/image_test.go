@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/reporter/internal/explain"
@@ -36,6 +37,13 @@ func TestOf(t *testing.T) {
 		w.Image("unknown", plimsoll.Package{Name: "openssl", Version: "3.0.15", Ecosystem: "CentOS:7"}),
 	)
 	w.Fold()
+	used := plimsoll.Digest("")
+	for _, row := range w.Engine.View().Rows() {
+		if row.Reference.Tag == "old" {
+			used = row.Digest
+		}
+	}
+	w.Engine.SetInUse(map[plimsoll.Digest]map[string]time.Time{used: {"cluster-a": w.Now()}})
 	v := w.Engine.View()
 	tests := map[string]struct {
 		tag, id string
@@ -66,6 +74,9 @@ func TestOf(t *testing.T) {
 				got := explain.Of(v, im, tt.id)
 				if got.Word != tt.word || !strings.HasPrefix(got.Reason, tt.reason) {
 					t.Errorf("%s because %q, want %s because %q", got.Word, got.Reason, tt.word, tt.reason)
+				}
+				if told := got.InUse != nil && got.InUse.Last.Equal(w.Now()); told != (tt.tag == "old") || !told && got.InUse != nil {
+					t.Errorf("in use: %+v, want it of the tag old alone", got.InUse)
 				}
 				if tt.word == match.Affected {
 					p := got.Places[0]

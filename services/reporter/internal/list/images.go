@@ -285,7 +285,7 @@ func ImageOf(v *posture.View, r *posture.Row) Image {
 		Verdict: r.Verdict.State, Violations: some(r.Verdict.Violations), Reasons: some(r.Verdict.Reasons),
 		Coverage: r.Coverage, Read: r.Read, Known: r.Known, Counts: map[plimsoll.Severity]int{},
 		Findings: r.Findings, Fixable: r.Fixable, Packages: r.Packages, Content: r.Content, Size: r.Size, Layers: r.Layers,
-		Active: r.Active, InUse: inUseOf(v, r), First: r.First, Moved: r.Moved, Behind: r.Behind, Owner: r.Owner,
+		Active: r.Active, InUse: InUseOf(v, r), First: r.First, Moved: r.Moved, Behind: r.Behind, Owner: r.Owner,
 	}
 	if v.Exploitation() {
 		im.Exploited = &r.Exploited

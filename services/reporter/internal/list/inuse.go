@@ -31,7 +31,8 @@ type InUse struct {
 	Sources map[string]time.Time `json:"sources"` // when each last saw it
 }
 
-func inUseOf(v *posture.View, r *posture.Row) *InUse {
+// InUseOf is when a row's image was last seen in use; nil where nobody told.
+func InUseOf(v *posture.View, r *posture.Row) *InUse {
 	u, ok := v.InUse(r)
 	if !ok {
 		return nil

@@ -64,6 +64,7 @@ func (w *Writer) page(v *posture.View, m Model) Page {
 		Active: list.Verdicts(applicable.Rows(v)), Stored: list.Verdicts(all().With("applicable", "yes").Rows(v)),
 		Covered: m.Scope.Balance.Covered, Listed: m.Scope.Balance.Listed, Severity: severities(v), Remarks: []string{},
 	}
+	p.InUse = use(v)
 	p.Sentence = sentence(p, m.Method.Policy)
 	p.Remarks = w.remarks(v, m)
 	p.Decisions = decisions(v, m)
@@ -268,7 +269,7 @@ func findings(v *posture.View) []Finding {
 		out = append(out, Finding{
 			Asset: r.Reference.Registry + "/" + r.Reference.Repository + "@" + string(r.Digest), Ref: list.Name(r), Platform: r.Platform.String(),
 			ID: x.ID, Severity: x.Severity, Score: x.Score, Source: x.Source, PURL: x.PURL, Package: x.Package, Version: x.Version,
-			Fixed: x.Fixed, Layer: x.Layer, Path: x.Path, Active: r.Active, Verdict: r.Verdict.State, Owner: r.Owner, Detected: p.First,
+			Fixed: x.Fixed, Layer: x.Layer, Path: x.Path, Active: r.Active, InUse: list.InUseWord(v, r, v.At()), Verdict: r.Verdict.State, Owner: r.Owner, Detected: p.First,
 		})
 		if d := p.Due; d != nil {
 			f := &out[len(out)-1]

@@ -268,12 +268,12 @@ func overdue(v *posture.View, p past, now time.Time) Overdue {
 		}
 		listed, exploited := v.Exploited(s.finding.ID)
 		if exploited {
-			x := s.line()
+			x := s.line(v)
 			x.Listed = listed
 			out.Exploited = append(out.Exploited, x)
 		}
 		if s.due != nil && s.due.Overdue {
-			x := s.line()
+			x := s.line(v)
 			x.Listed = listed
 			out.Lines = append(out.Lines, x)
 		}
@@ -287,9 +287,9 @@ func overdue(v *posture.View, p past, now time.Time) Overdue {
 }
 
 // line is a finding as section 7 lists it.
-func (s *standing) line() OverdueLine {
+func (s *standing) line(v *posture.View) OverdueLine {
 	x := OverdueLine{
-		ID: s.key.name(), Registry: s.key.registry, Repository: s.key.repository, ImageCount: len(s.rows), Advisory: s.finding.ID, Package: s.finding.Package,
+		ID: s.key.name(), Registry: s.key.registry, Repository: s.key.repository, ImageCount: len(s.rows), InUse: anyInUse(v, s.rows, v.At()), Advisory: s.finding.ID, Package: s.finding.Package,
 		Version: s.finding.Version, Fixed: s.finding.Fixed, Severity: s.finding.Severity, Detected: s.first,
 	}
 	if s.due != nil {

@@ -64,6 +64,7 @@ type Page struct {
 	Remarks   []string          `json:"remarks"` // what puts the report in doubt: red sweeps, dead feeds, lateness
 	Active    plimsoll.Verdicts `json:"active"`
 	Stored    plimsoll.Verdicts `json:"stored"`
+	InUse     *Use              `json:"in_use"` // null: nobody told of any image
 	Covered   int               `json:"covered"`
 	Listed    int               `json:"listed"`
 	Severity  []SeverityCount   `json:"severity"` // in active images
@@ -72,6 +73,13 @@ type Page struct {
 	Closed    int               `json:"closed"`
 	Moved     *Waterfall        `json:"moved"` // null where it cannot be told: a remark says why
 	Decisions []string          `json:"decisions"`
+}
+
+// Use is what was told of stored images being in use, as it stood when the posture was formed.
+type Use struct {
+	Verdicts plimsoll.Verdicts `json:"verdicts"` // of images seen in use within the active days
+	Not      int               `json:"not"`      // images last seen in use before
+	Unknown  int               `json:"not_known"`
 }
 
 // SeverityCount is "31 unique · 1,204 places".
@@ -261,7 +269,8 @@ type OverdueLine struct {
 	Repository string                 `json:"repository"`
 	Images     []string               `json:"images"` // the first few that hold it
 	ImageCount int                    `json:"image_count"`
-	Owner      string                 `json:"owner"` // empty: not known
+	InUse      string                 `json:"in_use"` // whether any of them is: yes, no, not known
+	Owner      string                 `json:"owner"`  // empty: not known
 	Advisory   string                 `json:"advisory"`
 	Package    string                 `json:"package"`
 	Version    string                 `json:"version"`
@@ -354,6 +363,7 @@ type Finding struct {
 	Layer    int                   `json:"layer"`
 	Path     string                `json:"path"`
 	Active   bool                  `json:"active"`
+	InUse    string                `json:"in_use"` // yes, no, not known; empty of what is closed
 	Verdict  plimsoll.VerdictState `json:"verdict"`
 	Owner    string                `json:"owner"`
 	Detected time.Time             `json:"first_detected,omitzero"`

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,11 +36,26 @@ type explained struct {
 	Reference  string           `json:"reference"`
 	Platform   string           `json:"platform"`
 	Generation string           `json:"generation"`
+	InUse      *usage           `json:"in_use"`
 	Flaw       string           `json:"flaw"`
 	Aliases    []string         `json:"aliases"`
 	Verdict    string           `json:"verdict"`
 	Reason     string           `json:"reason"`
 	Places     []explainedPlace `json:"places"`
+}
+
+// usage is when an image was last seen in use, by source.
+type usage struct {
+	Last    time.Time            `json:"last"`
+	Sources map[string]time.Time `json:"sources"`
+}
+
+// told says it; of an image that nobody told of it is not known.
+func (u *usage) told() string {
+	if u == nil {
+		return "not known: nobody told"
+	}
+	return fmt.Sprintf("last seen in use %s, by %s", u.Last.UTC().Format("2 Jan 2006 15:04 UTC"), strings.Join(slices.Sorted(maps.Keys(u.Sources)), ", "))
 }
 
 type explainedPlace struct {
@@ -218,6 +235,7 @@ func showExplained(p *text.Printer, x explained) {
 		p.Line("  also known as %s", p.Short(strings.Join(x.Aliases, ", "), 83))
 	}
 	p.Line("  generation %s", cmp.Or(x.Generation, "none: no advisories have been read"))
+	p.Line("  in use     %s", p.Short(x.InUse.told(), 86))
 	for _, place := range x.Places {
 		showPlace(p, place)
 	}

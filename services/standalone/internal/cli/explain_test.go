@@ -55,7 +55,7 @@ const (
 	reason  = "3.0.15-1~deb12u1 < fixed 3.0.16-1~deb12u1"
 )
 
-var explainedAnswer = `{"reference":"registry.corp.example/shop/` + strings.Repeat("long-", 20) + `orders:2.3","digest":"` + digestA + `","platform":"linux/amd64","generation":"2026-11-25T011500Z",
+var explainedAnswer = `{"reference":"registry.corp.example/shop/` + strings.Repeat("long-", 20) + `orders:2.3","digest":"` + digestA + `","platform":"linux/amd64","generation":"2026-11-25T011500Z","in_use":{"last":"2026-11-24T23:59:00Z","sources":{"east":"2026-11-24T23:59:00Z","a\u001b[31m":"2026-11-01T00:00:00Z"}},
 	"flaw":"CVE-2024-5535","aliases":["DEBIAN-CVE-2024-5535"],"verdict":"affected","reason":"libssl3: ` + reason + `","places":[{
 	"name":"libssl3","version":"3.0.15-1~deb12u1","source":"openssl","ecosystem":"Debian:12","path":"var/lib/dpkg/status","layer":0,"layer_digest":"` + digestA + `",
 	"instruction":"ADD rootfs.tar.xz /\u001b[31m","verdict":"affected","reason":"` + reason + `",
@@ -77,7 +77,7 @@ func TestExplainCommand(t *testing.T) {
 	code, out, _ := run(t, s, "explain", "registry.corp.example/shop/orders:2.3", "CVE-2024-5535")
 	for _, want := range []string{
 		"AFFECTED  CVE-2024-5535", reason, "also known as DEBIAN-CVE-2024-5535", "libssl3 3.0.15-1~deb12u1 (source openssl)", "high 7.5", "var/lib/dpkg/status",
-		"ADD rootfs.tar.xz /", "ordered as dpkg does", ">=0,<3.0.16-1~deb12u1", "published 27 Jun 2024", "CVSS:3.1/AV:N", "known since 1 Jul 2024 (KEV), EPSS 12.5 % within 30 days", "exit 1: affected",
+		"ADD rootfs.tar.xz /", "ordered as dpkg does", ">=0,<3.0.16-1~deb12u1", "published 27 Jun 2024", "last seen in use 24 Nov 2026 23:59 UTC, by a", ", east", "CVSS:3.1/AV:N", "known since 1 Jul 2024 (KEV), EPSS 12.5 % within 30 days", "exit 1: affected",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -87,7 +87,11 @@ func TestExplainCommand(t *testing.T) {
 		t.Errorf("exit %d, or an escape of the image's, or the answer is not first:\n%s", code, out)
 	}
 	for id, want := range map[string]int{"CVE-2024-0001": 0, "CVE-2024-0002": exitShort} {
-		if code, out, _ := run(t, s, "explain", digestA, id); code != want {
+		code, out, _ := run(t, s, "explain", digestA, id)
+		if !strings.Contains(out, "in use     not known: nobody told") {
+			t.Errorf("%s: of use nothing is said:\n%s", id, out)
+		}
+		if code != want {
 			t.Errorf("%s: exit %d, want %d:\n%s", id, code, want, out)
 		}
 	}
