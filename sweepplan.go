@@ -24,6 +24,8 @@ type SweepPlan struct {
 	Rate    float64       `json:"requests_per_second"`
 	AtLimit time.Duration `json:"at_limit"`
 	LeftOut []Omission    `json:"left_out,omitempty"` // most first
+	// NotCounted says which settings of the registry leave out images that the counts above hold, and why they do.
+	NotCounted []string `json:"not_counted,omitempty"`
 }
 
 // Omission is what a sweep does not look at, or cannot, by its reason.

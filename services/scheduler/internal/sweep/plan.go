@@ -12,6 +12,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
+	"github.com/plimsoll/plimsoll/services/internal/config"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
 	"github.com/plimsoll/plimsoll/workflows"
 )
@@ -159,7 +160,7 @@ func (p *planner) repository(ctx context.Context, name string) error {
 	})
 }
 
-// known are the digests by tag that are read by the present recipe: a sweep asks for none of them.
+// known are the digests by tag that are read by the present recipe and scope: a sweep asks for none of them.
 func (p *planner) known(ctx context.Context, name string) (map[string]plimsoll.Digest, error) {
 	refs, err := p.Store.Refs(ctx, p.in.Registry, name)
 	if err != nil {
@@ -167,7 +168,7 @@ func (p *planner) known(ctx context.Context, name string) (map[string]plimsoll.D
 	}
 	known := map[string]plimsoll.Digest{}
 	for _, ref := range refs {
-		if ref.Recipe == p.in.Recipe {
+		if ref.Recipe == p.in.Recipe && ref.Scope == p.registry.Conf.Scope() {
 			known[ref.Tag] = ref.Digest
 		}
 	}
@@ -252,6 +253,10 @@ func (p *planner) index(ctx context.Context, repository string, m manifestFields
 			continue
 		}
 		at := plimsoll.Platform{OS: child.Platform.OS, Architecture: child.Platform.Architecture, Variant: child.Platform.Variant}
+		if !config.MatchPlatform(p.registry.Conf.Platforms, at) {
+			p.leave("not among the platforms", "images", example, 1)
+			continue
+		}
 		if err := p.manifest(ctx, repository, child.Digest, at.String(), depth+1, example); err != nil {
 			return err
 		}
@@ -289,8 +294,20 @@ func (p *planner) image(m manifestFields, platform string) {
 	}
 }
 
+// notCounted says which settings leave out images that a plan counts, because configurations tell what they go by.
+func (p *planner) notCounted() (all []string) {
+	if untold := p.plan.Platforms[notTold]; len(p.registry.Conf.Platforms) > 0 && untold > 0 {
+		all = append(all, fmt.Sprintf("platforms: the images that no index names (%d) tell theirs in their configuration, which a plan does not read; the sweep leaves out those of other platforms", untold))
+	}
+	if len(p.registry.Conf.Labels) > 0 {
+		all = append(all, "labels: they stand in configurations, which a plan does not read; the sweep leaves out the images that lack them")
+	}
+	return all
+}
+
 // conclude counts what is known already and adds up.
 func (p *planner) conclude(ctx context.Context) (plimsoll.SweepPlan, error) {
+	p.plan.NotCounted = p.notCounted()
 	unknown, err := p.unread(ctx)
 	if err != nil {
 		return p.plan, err

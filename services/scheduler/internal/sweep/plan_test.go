@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -67,5 +68,41 @@ func TestPlan(t *testing.T) {
 	}
 	if left := b.requests(); len(left) != 0 {
 		t.Errorf("the plan queued %v", left)
+	}
+}
+
+// TestPlanOfAScope: images of other platforms are left out where an index tells theirs; where only a configuration would, and for
+// labels, the plan says that it counts them. What was read in another scope is read again.
+func TestPlanOfAScope(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(r *plimsoll.Registry) { r.Platforms, r.Labels = []string{"linux/amd64"}, []string{"tier=prod"} })
+	image := func(text string) v1.Image {
+		return imagetest.Must(imagetest.Image(imagetest.Options{Layers: []imagetest.Blob{imagetest.Gzip(imagetest.Layer(imagetest.Text("app", text)))}}))
+	}
+	wanted, other := image("amd64"), image("arm64")
+	index := mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: wanted, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}},
+		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}}},
+	)
+	if err := imagetest.Push(t.Context(), b.registry.Host(), "shop/multi", "1", index); err != nil {
+		t.Fatal(err)
+	}
+	done := b.push("shop/web", "done", "read in another scope")
+	b.refsFor("shop/web", plimsoll.Ref{Tag: "done", Digest: done, Recipe: recipe, Scope: "another", Read: plimsoll.Complete(), Observed: 1})
+	got, err := b.sweeper.Plan(t.Context(), b.id, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Unchanged != 0 || got.ToRead != 2 || got.Images != 2 || got.Layers != 2 {
+		t.Errorf("%d unchanged, %d to read, %d images, %d layers; want 0, 2, 2, 2", got.Unchanged, got.ToRead, got.Images, got.Layers)
+	}
+	if diff := cmp.Diff(map[string]int{"linux/amd64": 1, notTold: 1}, got.Platforms); diff != "" {
+		t.Errorf("platforms (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]plimsoll.Omission{{Reason: "not among the platforms", Count: 1, Of: "images", Example: "shop/multi:1"}}, got.LeftOut); diff != "" {
+		t.Errorf("left out (-want +got):\n%s", diff)
+	}
+	if len(got.NotCounted) != 2 || !strings.HasPrefix(got.NotCounted[0], "platforms: the images that no index names (1)") || !strings.HasPrefix(got.NotCounted[1], "labels: ") {
+		t.Errorf("not counted: %q", got.NotCounted)
 	}
 }

@@ -100,6 +100,15 @@ func showPlan(p *text.Printer, plan plimsoll.SweepPlan) {
 			p.Line("  %s %7s   %s", text.Pad(p.Short(l.Reason+" ("+l.Example+")", 60), 60), text.Count(l.Count), l.Of)
 		}
 	}
+	for i, why := range plan.NotCounted {
+		if i == 0 {
+			p.Line("")
+			p.Line("%s", p.Paint(text.Bold, "LEFT OUT BY THE SWEEP, AND COUNTED ABOVE"))
+		}
+		for _, line := range text.Wrap(text.Clean(why), text.Columns-2) {
+			p.Line("  %s", line)
+		}
+	}
 	p.Line("")
 	p.Line("Start it: plimsoll sweep start %s", plan.Registry)
 }

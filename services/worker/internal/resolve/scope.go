@@ -17,23 +17,10 @@ type Scope struct {
 
 // platform says why an image of a platform is left out; empty when it is read.
 func (s Scope) platform(p plimsoll.Platform) string {
-	if len(s.Platforms) == 0 || p.OS == "" || p.Architecture == "" || slices.ContainsFunc(s.Platforms, func(want string) bool { return fits(p, want) }) {
+	if config.MatchPlatform(s.Platforms, p) {
 		return ""
 	}
 	return plimsoll.OutOfPlatforms + p.String()
-}
-
-// fits compares with a platform as written. Without a variant it means all of them; 64-bit ARM has one that is often left unsaid.
-func fits(p plimsoll.Platform, want string) bool {
-	parts := append(strings.SplitN(want, "/", 3), "", "")
-	if p.OS != parts[0] || p.Architecture != parts[1] {
-		return false
-	}
-	variant := p.Variant
-	if p.Architecture == "arm64" && variant == "" {
-		variant = "v8"
-	}
-	return parts[2] == "" || parts[2] == variant
 }
 
 // image says why an image is left out, by the platform that its index claims, which is what a pull goes by, or, without one, its own,
