@@ -12,6 +12,10 @@ type Hook struct {
 	Repository string `yaml:"repository" json:"repository,omitempty"`
 	// NATSSubject is where zot publishes on our NATS, besides or instead of HTTP.
 	NATSSubject string `yaml:"nats_subject" json:"nats_subject,omitempty"`
+	// SQSQueue is the URL of the SQS queue to which EventBridge sends ECR's events, and Subscription the Pub/Sub subscription of
+	// Artifact Registry's ("projects/…/subscriptions/…"): they are fetched there, besides or instead of HTTP.
+	SQSQueue     string `yaml:"sqs_queue" json:"sqs_queue,omitempty"`
+	Subscription string `yaml:"pubsub_subscription" json:"pubsub_subscription,omitempty"`
 	// Audience, ServiceAccount and Keys belong to Google's signed tokens: whom a token is for, who must have asked for it, and
 	// the JWKS (file or URL) that it is checked with; empty Keys: Google's.
 	Audience       string `yaml:"audience" json:"audience,omitempty"`

@@ -133,6 +133,7 @@ func Run(ctx context.Context, c Config) error {
 	parts.Go(func() { requests.Consume(ctx, queue.SweepLane(ids(c.Registries), c.SweepSlots), scans) })
 	parts.Go(func() { requests.Watch(ctx) })
 	parts.Go(func() { taker.Run(ctx) })
+	parts.Go(func() { taker.Pull(ctx) })
 	parts.Go(func() {
 		if err := taker.Listen(ctx, nc); err != nil {
 			broken(err)

@@ -88,7 +88,8 @@ func TestDefaultsAreTrue(t *testing.T) {
 // otherDialect are the fields of a hook that do not go with the example of its dialect; TestHookIsChecked has them.
 var otherDialect = map[string]bool{
 	"registries[].hook.repository": true, "registries[].hook.nats_subject": true, "registries[].hook.audience": true,
-	"registries[].hook.service_account": true, "registries[].hook.keys": true,
+	"registries[].hook.service_account": true, "registries[].hook.keys": true, "registries[].hook.sqs_queue": true,
+	"registries[].hook.pubsub_subscription": true,
 }
 
 // Every example stands for a value of its field.

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,10 @@ var (
 	headerForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 	// subjectForm is a NATS subject without wildcards.
 	subjectForm = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+	// queueForm is the path of an SQS queue's URL: account and name.
+	queueForm = regexp.MustCompile(`^/[0-9]{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?$`)
+	// subscriptionForm is the full name of a Pub/Sub subscription.
+	subscriptionForm = regexp.MustCompile(`^projects/[a-z][a-z0-9.:-]{0,79}/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}$`)
 )
 
 // ownSubjects begin the subjects of Plimsoll's own streams.
@@ -32,6 +38,8 @@ func (c *checker) hook(at string, h plimsoll.Hook) {
 	c.only(at+".header", h.Header, dialect, plimsoll.HookDistribution, plimsoll.HookHarbor, plimsoll.HookACR, plimsoll.HookECR, plimsoll.HookZot)
 	c.only(at+".repository", h.Repository, dialect, plimsoll.HookArtifactory, plimsoll.HookNexus)
 	c.only(at+".nats_subject", h.NATSSubject, dialect, plimsoll.HookZot)
+	c.only(at+".sqs_queue", h.SQSQueue, dialect, plimsoll.HookECR)
+	c.only(at+".pubsub_subscription", h.Subscription, dialect, plimsoll.HookGoogle)
 	c.only(at+".audience", h.Audience, dialect, plimsoll.HookGoogle)
 	c.only(at+".service_account", h.ServiceAccount, dialect, plimsoll.HookGoogle)
 	c.only(at+".keys", h.Keys, dialect, plimsoll.HookGoogle)
@@ -47,6 +55,12 @@ func (c *checker) hook(at string, h plimsoll.Hook) {
 	if h.NATSSubject != "" && (!subjectForm.MatchString(h.NATSSubject) || strings.Split(h.NATSSubject, ".")[0] == ownSubjects) {
 		c.faultf(at+".nats_subject", "%.80q; write a subject without wildcards that does not begin with %s, as zot.events", h.NATSSubject, ownSubjects)
 	}
+	if h.SQSQueue != "" {
+		c.check(at+".sqs_queue", checkQueueURL(h.SQSQueue))
+	}
+	if h.Subscription != "" && !subscriptionForm.MatchString(h.Subscription) {
+		c.faultf(at+".pubsub_subscription", "%.80q; write its full name, as projects/corp/subscriptions/plimsoll", h.Subscription)
+	}
 	if isURL(h.Keys) {
 		c.check(at+".keys", checkKeysURL(h.Keys))
 	}
@@ -60,6 +74,19 @@ func checkKeysURL(s string) string {
 	return checkURL(s, true)
 }
 
+// checkQueueURL takes http for this machine alone, where emulators are: who can alter the replies on their way can tell of pushes.
+func checkQueueURL(s string) string {
+	const write = "write the queue's URL, as https://sqs.eu-central-1.amazonaws.com/123456789012/plimsoll"
+	u, err := url.Parse(s)
+	if err != nil || !queueForm.MatchString(u.Path) {
+		return fmt.Sprintf("%.80q; %s", redact(s), write)
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return fmt.Sprintf("%.80q is no https URL; %s", s, write)
+	}
+	return checkURL(s, true)
+}
+
 // only reports a field that is given with a dialect that has no use for it.
 func (c *checker) only(field, value, dialect string, uses ...string) {
 	if value != "" && !slices.Contains(uses, dialect) {
@@ -67,18 +94,25 @@ func (c *checker) only(field, value, dialect string, uses ...string) {
 	}
 }
 
-// subjects reports a NATS subject that two registries share: an event does not say whose it is.
+// subjects reports a NATS subject, a queue or a subscription that two registries share: each event goes to one of them, and does
+// not say to which.
 func (c *checker) subjects(rs []plimsoll.Registry) {
-	first := map[string]int{}
-	for i, r := range rs {
-		subject := r.Hook.NATSSubject
-		if subject == "" {
-			continue
-		}
-		if j, twice := first[subject]; twice {
-			c.faultf(fmt.Sprintf("registries[%d].hook.nats_subject", i), "%q is the subject of registries[%d] too; write another", subject, j)
-		} else {
-			first[subject] = i
+	for field, of := range map[string]func(plimsoll.Hook) string{
+		"nats_subject":        func(h plimsoll.Hook) string { return h.NATSSubject },
+		"sqs_queue":           func(h plimsoll.Hook) string { return h.SQSQueue },
+		"pubsub_subscription": func(h plimsoll.Hook) string { return h.Subscription },
+	} {
+		first := map[string]int{}
+		for i, r := range rs {
+			name := of(r.Hook)
+			if name == "" {
+				continue
+			}
+			if j, twice := first[name]; twice {
+				c.faultf(fmt.Sprintf("registries[%d].hook.%s", i, field), "%q is that of registries[%d] too; write another", name, j)
+			} else {
+				first[name] = i
+			}
 		}
 	}
 }

@@ -15,6 +15,15 @@ func TestHookIsChecked(t *testing.T) {
 		{name: "harbor", hook: "{dialect: harbor, header: X-Hook}"},
 		{name: "google", hook: "{dialect: google, audience: plimsoll, service_account: a@b.example, keys: 'https://keys.example/jwks'}"},
 		{name: "zot", hook: "{dialect: zot, nats_subject: zot.events}"},
+		{name: "ecr", hook: "{dialect: ecr, sqs_queue: 'https://sqs.eu-central-1.amazonaws.com/123456789012/plimsoll'}"},
+		{name: "ecr's emulator", hook: "{dialect: ecr, sqs_queue: 'http://127.0.0.1:4566/000000000000/plimsoll'}"},
+		{name: "google's subscription", hook: "{dialect: google, pubsub_subscription: projects/corp/subscriptions/plimsoll}"},
+		{name: "a queue without an account", hook: "{dialect: ecr, sqs_queue: 'https://sqs.eu-central-1.amazonaws.com/plimsoll'}", field: "sqs_queue", what: "123456789012/plimsoll"},
+		{name: "a queue in the clear", hook: "{dialect: ecr, sqs_queue: 'http://sqs.example/123456789012/plimsoll'}", field: "sqs_queue", what: "https"},
+		{name: "a queue with a query", hook: "{dialect: ecr, sqs_queue: 'https://sqs.example/123456789012/plimsoll?a'}", field: "sqs_queue", what: "without ?"},
+		{name: "a queue for google", hook: "{dialect: google, sqs_queue: 'https://sqs.example/123456789012/plimsoll'}", field: "sqs_queue", what: "it is for ecr"},
+		{name: "a short subscription", hook: "{dialect: google, pubsub_subscription: plimsoll}", field: "pubsub_subscription", what: "projects/corp/subscriptions/"},
+		{name: "a subscription that leads elsewhere", hook: "{dialect: google, pubsub_subscription: 'projects/../subscriptions/plimsoll'}", field: "pubsub_subscription"},
 		{name: "artifactory", hook: "{dialect: artifactory, repository: docker-local}"},
 		{name: "unknown dialect", hook: "{dialect: harbour}", field: "dialect", what: "harbor"},
 		{name: "another dialect's field", hook: "{dialect: harbor, nats_subject: zot.events}", field: "nats_subject", what: "it is for zot"},
@@ -51,8 +60,14 @@ func TestHookIsChecked(t *testing.T) {
 
 func TestSubjectsAreNotShared(t *testing.T) {
 	t.Parallel()
-	_, err := parse("test", []byte("registries: [{id: a, url: 'https://a', hook: {dialect: zot, nats_subject: zot}}, {id: b, url: 'https://b', hook: {dialect: zot, nats_subject: zot}}]"), nil)
-	if err == nil || !strings.Contains(err.Error(), "registries[1].hook.nats_subject") {
-		t.Errorf("one subject for two registries: %v, want a fault", err)
+	for field, hook := range map[string]string{
+		"nats_subject":        "{dialect: zot, nats_subject: zot}",
+		"sqs_queue":           "{dialect: ecr, sqs_queue: 'https://sqs.eu-central-1.amazonaws.com/123456789012/plimsoll'}",
+		"pubsub_subscription": "{dialect: google, pubsub_subscription: projects/corp/subscriptions/plimsoll}",
+	} {
+		_, err := parse("test", []byte("registries: [{id: a, url: 'https://a', hook: "+hook+"}, {id: b, url: 'https://b', hook: "+hook+"}]"), nil)
+		if err == nil || !strings.Contains(err.Error(), "registries[1].hook."+field) {
+			t.Errorf("%s of two registries: %v, want a fault", field, err)
+		}
 	}
 }

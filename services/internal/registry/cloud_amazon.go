@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -25,15 +26,12 @@ func (c *cloud) fromAmazon(ctx context.Context, now time.Time) (authn.AuthConfig
 	if c.ecr != "" {
 		endpoint = c.ecr
 	}
-	chain := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Region: region}})
-	id, err := chain.GetWithContext(&credentials.CredContext{Client: c.local})
+	id, err := c.amazonIdentity(region)
 	if err != nil {
-		return authn.AuthConfig{}, 0, fmt.Errorf("AWS identity: %w: %w", plimsoll.ErrUnavailable, err)
+		return authn.AuthConfig{}, 0, err
 	}
-	if id.AccessKeyID == "" {
-		return authn.AuthConfig{}, 0, errNoIdentity
-	}
-	req, err := ecrRequest(endpoint, region, id, now)
+	call := AmazonCall{Endpoint: endpoint, Region: region, Service: "ecr", Target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", version: "1.1"}
+	req, err := call.request("{}", id, now)
 	if err != nil {
 		return authn.AuthConfig{}, 0, err
 	}
@@ -74,27 +72,47 @@ func ecrEndpoint(host string) (region, endpoint string) {
 	return region, "https://api.ecr." + region + "." + domain
 }
 
-// ecrRequest is the signed request (AWS Signature Version 4).
-func ecrRequest(endpoint, region string, id credentials.Value, now time.Time) (*http.Request, error) {
-	const body = "{}"
-	req, err := http.NewRequest(http.MethodPost, endpoint+"/", strings.NewReader(body))
+// amazonIdentity is found as Amazon's own programs find it; errNoIdentity is returned where there is none.
+func (c *cloud) amazonIdentity(region string) (credentials.Value, error) {
+	chain := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{Region: region}})
+	id, err := chain.GetWithContext(&credentials.CredContext{Client: c.local})
 	if err != nil {
-		return nil, fmt.Errorf("ECR: %w address", plimsoll.ErrInvalid)
+		return id, fmt.Errorf("AWS identity: %w: %w", plimsoll.ErrUnavailable, err)
+	}
+	if id.AccessKeyID == "" {
+		return id, errNoIdentity
+	}
+	return id, nil
+}
+
+// AmazonCall is one operation of a service that speaks a JSON protocol of Amazon's.
+type AmazonCall struct {
+	Endpoint        string // scheme and host
+	Region, Service string // what the signature is for
+	Target          string // the operation, as AmazonSQS.ReceiveMessage
+	version         string // of the protocol; empty: 1.0
+}
+
+// request is the signed request (AWS Signature Version 4).
+func (a AmazonCall) request(body string, id credentials.Value, now time.Time) (*http.Request, error) {
+	req, err := http.NewRequest(http.MethodPost, a.Endpoint+"/", strings.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w address", a.Target, plimsoll.ErrInvalid)
 	}
 	stamp := now.UTC().Format("20060102T150405Z")
 	headers := [][2]string{ // sorted by name, as the signature wants them
-		{"content-type", "application/x-amz-json-1.1"},
+		{"content-type", "application/x-amz-json-" + cmp.Or(a.version, "1.0")},
 		{"host", req.URL.Host},
 		{"x-amz-date", stamp},
 	}
 	if id.SessionToken != "" {
 		headers = append(headers, [2]string{"x-amz-security-token", id.SessionToken})
 	}
-	headers = append(headers, [2]string{"x-amz-target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"})
+	headers = append(headers, [2]string{"x-amz-target", a.Target})
 	for _, h := range headers {
 		req.Header.Set(h[0], h[1])
 	}
-	req.Header.Set("Authorization", signature(http.MethodPost, headers, body, region, "ecr", id, stamp))
+	req.Header.Set("Authorization", signature(http.MethodPost, headers, body, a.Region, a.Service, id, stamp))
 	return req, nil
 }
 

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -71,6 +72,36 @@ func FuzzDialects(f *testing.F) {
 				t.Errorf("%s: %+v twice", name, ev)
 			}
 			seen[ev] = true
+		}
+	})
+}
+
+// FuzzPulled gives what a source replies any form. Each message in it is queued, counted as ignored or refused, or cannot be one.
+func FuzzPulled(f *testing.F) {
+	push, err := os.ReadFile(filepath.Join("testdata", "google", "push.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(`{"Messages":[{"MessageId":"a","ReceiptHandle":"b","Body":"{\"detail-type\":\"ECR Image Action\",\"source\":\"aws.ecr\"}"},null,{"Body":""}]}`))
+	f.Add([]byte(`{"receivedMessages":[{"ackId":"a",` + strings.TrimPrefix(string(push), "{") + `,{"message":{"data":"e30="}},null]}`))
+	f.Add([]byte(`{"Messages":7}`))
+	f.Fuzz(func(t *testing.T, reply []byte) {
+		var amazon sqsMessages
+		var google pubSubMessages
+		for dialect, all := range map[string]func() []waiting{
+			plimsoll.HookECR:    func() []waiting { _ = json.Unmarshal(reply, &amazon); return amazon.waiting() },
+			plimsoll.HookGoogle: func() []waiting { _ = json.Unmarshal(reply, &google); return google.waiting() },
+		} {
+			for _, one := range all() {
+				r := plimsoll.Registry{ID: "r", URL: "https://us-east1-docker.pkg.dev", Hook: plimsoll.Hook{Dialect: dialect}}
+				w := newWorld(false, r)
+				if err := w.handler.pulled(t.Context(), r, one.body); err != nil {
+					t.Errorf("%s: %v", dialect, err)
+				}
+				if n := w.counted("r", refused) + w.counted("r", ignored) + w.counted("r", queued); n == 0 {
+					t.Errorf("%s: %q came to nothing", dialect, one.body)
+				}
+			}
 		}
 	})
 }
