@@ -53,6 +53,7 @@ type night struct {
 	X     string
 	Class string
 	Title string
+	URL   string // of its sweep; empty where there was none
 }
 
 type gapLine struct {
@@ -184,7 +185,7 @@ func calendar(reg posture.Registry, now time.Time) (out []night) {
 		day := now.UTC().AddDate(0, 0, i-calendarNights+1).Format(time.DateOnly)
 		cell := night{X: strconv.Itoa(i * 10), Class: "none", Title: day + ": no sweep"}
 		if s, ok := last[day]; ok {
-			cell.Class = string(s.State)
+			cell.Class, cell.URL = string(s.State), sweepURL(s)
 			cell.Title = utc(s.Started) + ": " + string(s.State) + ", " + list.Comma(s.Counts.Complete+s.Counts.NotApplicable) + " of " + list.Comma(s.Counts.Listed) + " covered"
 		}
 		out = append(out, cell)

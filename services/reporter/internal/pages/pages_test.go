@@ -82,7 +82,7 @@ func (b *browser) every() []string {
 	urls := []string{
 		"/", "/?registry=harbor", "/images", "/images?scope=stored", "/images?group=repository&scope=stored", "/images?verdict=fail&severity=critical",
 		"/images?coverage=failed&scope=stored", "/findings", "/findings?group=unique&scope=stored", "/findings?severity=not+rated", "/advisories",
-		"/advisories?scope=stored&registry=ecr-prod", "/coverage", "/coverage?registry=harbor", "/bases", "/bases?scope=stored&registry=harbor", "/reports", "/search", "/search?q=log4j", "/search?q=shop",
+		"/advisories?scope=stored&registry=ecr-prod", "/coverage", "/coverage?registry=harbor", b.lastSweep("harbor"), "/bases", "/bases?scope=stored&registry=harbor", "/reports", "/search", "/search?q=log4j", "/search?q=shop",
 		"/moved", "/moved?cause=pushed&from=2026-11-25", "/search?q=CVE-2021-44228", "/search?q=nothing-like-it", "/find", "/find?package=log4j-core", "/find?package=log4j-core&range=%3C2.17", "/find?package=liba0&range=%3C2&ecosystem=Debian&registry=harbor",
 		"/find?package=liba0&range=%2A&status=affected", "/find?package=liba0&range=%2A&status=unknown&owned=no", "/find?package=none&range=%2A&status=fixed", "/advisory/CVE-2021-44228", "/advisory/CVE-2023-4911?scope=stored",
 	}
@@ -96,6 +96,17 @@ func (b *browser) every() []string {
 	holding := v.Rows()[slices.IndexFunc(v.Rows(), func(r *posture.Row) bool { return r.Content.Secrets > 0 })]
 	return append(append(urls, comparisons(v)...), imagePath(v.Rows()[0])+"&layer=2&severity=critical", imagePath(holding)+"&secret=hidden&file=altered",
 		"/images?secret=yes&file=altered&scope=stored", "/images?secret=unknown", "/images?sort=secrets")
+}
+
+// lastSweep is the page of a registry's last sweep.
+func (b *browser) lastSweep(registry string) string {
+	for _, reg := range b.world.Engine.View().Registries() {
+		if reg.ID == registry && len(reg.Recent) > 0 {
+			return sweepURL(reg.Recent[0])
+		}
+	}
+	b.t.Fatalf("no sweep of %s", registry)
+	return ""
 }
 
 // comparisons are URLs of the compare page: each kind of other tag, one that is narrowed, the form alone, and a tag that is not.

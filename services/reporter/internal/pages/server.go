@@ -74,7 +74,7 @@ func New(c Config) *Server {
 	s := &Server{Config: c, pages: map[string]*template.Template{}, static: map[string][]byte{}}
 	s.loadAssets()
 	layout := template.Must(template.New("layout").Funcs(s.functions()).ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/evidence.html"))
-	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "bases", "reports", "search", "find", "moved", "compare", "problem"} {
+	for _, name := range []string{"overview", "images", "image", "findings", "advisories", "advisory", "coverage", "bases", "sweep", "reports", "search", "find", "moved", "compare", "problem"} {
 		s.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(templates, "templates/"+name+".html"))
 	}
 	return s
@@ -102,6 +102,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /advisories", s.inTime(s.advisories))
 	mux.HandleFunc("GET /advisory/{id...}", s.inTime(s.advisory))
 	mux.HandleFunc("GET /coverage", s.inTime(s.coverage))
+	mux.HandleFunc("GET /sweep/{registry}/{slot}", s.inTime(s.sweep))
 	mux.HandleFunc("GET /bases", s.inTime(s.bases))
 	mux.HandleFunc("GET /reports", s.inTime(s.reports))
 	mux.HandleFunc("GET /moved", s.inTime(s.moved))

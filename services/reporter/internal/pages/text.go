@@ -56,6 +56,17 @@ func span(d time.Duration) string {
 	}
 }
 
+// took is how long something lasted.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+}
+
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // plural is "1 image", "2 images".
@@ -88,6 +99,8 @@ func (s *Server) functions() template.FuncMap {
 		"name":         list.Name,
 		"unread":       list.Unread,
 		"event":        func(e posture.Event) string { return list.Visible(history.EventText(e)) },
+		"sweep":        sweepURL,
+		"waited":       func(seconds float64) string { return took(time.Duration(seconds * float64(time.Second))) },
 		"sweepcmd":     func(id string) string { return "plimsoll sweep start " + id },
 		"place":        list.Place,
 		"bare":         func(platform string) string { return strings.TrimPrefix(platform, "linux/") },
