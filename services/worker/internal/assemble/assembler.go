@@ -25,6 +25,8 @@ type Store interface {
 	// Facts returns ErrNotFound for facts that are missing, or that do not match their key and were dropped.
 	Facts(ctx context.Context, a plimsoll.Analyzer, layer plimsoll.Digest) (plimsoll.Facts, int, error)
 	Attempt(ctx context.Context, layer plimsoll.Digest) (plimsoll.Attempt, error)
+	// Inventory is the whole one that is kept, with its key; ErrNotFound where there is none.
+	Inventory(ctx context.Context, image plimsoll.Digest) (plimsoll.Inventory, string, error)
 	// Keep writes a whole inventory and drops the partial one; KeepPartial writes the partial one. Both give the key.
 	Keep(ctx context.Context, inv plimsoll.Inventory) (string, error)
 	KeepPartial(ctx context.Context, inv plimsoll.Inventory) (string, error)
@@ -63,7 +65,7 @@ type Result struct {
 }
 
 // Assemble overlays the facts of one image's layers and writes its inventory. An image whose layers lack facts gets a partial
-// inventory. It returns ErrNotFound when the image was not resolved.
+// inventory, unless it has a whole one from before its facts were lost: the same bytes by the same recipe say the same. It returns ErrNotFound when the image was not resolved.
 func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result, error) {
 	img, err := a.store.Image(ctx, image)
 	if err != nil {
@@ -84,6 +86,13 @@ func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result
 	inv := inventory(img, a.recipe, s, config.configFacts)
 	keep := a.store.Keep
 	if !whole {
+		kept, key, err := a.store.Inventory(ctx, image)
+		if err == nil {
+			return Result{Read: kept.Read, Key: key}, nil
+		}
+		if !errors.Is(err, plimsoll.ErrNotFound) {
+			return Result{}, fmt.Errorf("assemble %s: read inventory: %w", image.Short(), err)
+		}
 		keep = a.store.KeepPartial
 	}
 	key, err := keep(ctx, inv)

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
 	"github.com/plimsoll/plimsoll/services/worker/internal/layer"
@@ -61,6 +63,14 @@ func (m *memory) Attempt(context.Context, plimsoll.Digest) (plimsoll.Attempt, er
 	return plimsoll.Attempt{}, plimsoll.ErrNotFound
 }
 
+func (m *memory) Inventory(_ context.Context, d plimsoll.Digest) (inv plimsoll.Inventory, key string, err error) {
+	text, ok := m.inventories[d]
+	if !ok {
+		return inv, "", plimsoll.ErrNotFound
+	}
+	return inv, "inventory", json.Unmarshal([]byte(text), &inv)
+}
+
 func (m *memory) Keep(_ context.Context, inv plimsoll.Inventory) (string, error) {
 	b, err := json.Marshal(inv)
 	m.inventories[inv.Image] = string(b)
@@ -69,6 +79,25 @@ func (m *memory) Keep(_ context.Context, inv plimsoll.Inventory) (string, error)
 
 func (m *memory) KeepPartial(context.Context, plimsoll.Inventory) (string, error) {
 	return "partial", nil
+}
+
+// TestFactsLostAfterwards: an image that was read whole stays so, though a bucket was restored without facts.
+func TestFactsLostAfterwards(t *testing.T) {
+	t.Parallel()
+	m := newMemory(t, [][][]byte{{tarOf([]file1{status(pkg("a", "1"))})}, {tarOf([]file1{status(pkg("b", "1"))})}})
+	before, err := New(m, "recipe", m.analyzers, quietLog()).Assemble(t.Context(), m.images[0].Digest)
+	if err != nil || before.Partial {
+		t.Fatalf("with facts: %+v, %v, want a whole inventory", before, err)
+	}
+	m.facts = map[string]plimsoll.Facts{}
+	a := New(m, "recipe", m.analyzers, quietLog())
+	after, err := a.Assemble(t.Context(), m.images[0].Digest)
+	if diff := cmp.Diff(before, after); err != nil || diff != "" {
+		t.Errorf("without facts: %v (-before +after):\n%s", err, diff)
+	}
+	if never, err := a.Assemble(t.Context(), m.images[1].Digest); err != nil || !never.Partial || never.Key != "partial" {
+		t.Errorf("an image that was never read whole: %+v, %v, want a partial inventory", never, err)
+	}
 }
 
 // TestSharedBaseIsMergedOnce: of images on one base only the top layer costs anything.

@@ -58,6 +58,16 @@ func (s *Store) HasInventory(ctx context.Context, image plimsoll.Digest) (bool, 
 	return s.blobs.Head(ctx, blob.InventoryKey(s.recipe, image))
 }
 
+// Inventory reads the whole inventory of an image, and gives its key; ErrNotFound when there is none.
+func (s *Store) Inventory(ctx context.Context, image plimsoll.Digest) (plimsoll.Inventory, string, error) {
+	key := blob.InventoryKey(s.recipe, image)
+	inv, err := read[plimsoll.Inventory](ctx, s, key)
+	if err == nil && (inv.Image != image || inv.Recipe != s.recipe) {
+		return plimsoll.Inventory{}, "", s.foreign(ctx, key)
+	}
+	return inv, key, err
+}
+
 // Lacking tells whether a layer lacks facts by any analyser. The first that it lacks settles it.
 func (s *Store) Lacking(ctx context.Context, layer plimsoll.Digest) (bool, error) {
 	for _, a := range s.analyzers {
