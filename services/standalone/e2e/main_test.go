@@ -135,6 +135,7 @@ func start(t *testing.T, s setup) *server {
 	srv.cmd = exec.Command(binary, "up", "--config", file)
 	srv.cmd.Env = append(os.Environ(), s.env...)
 	srv.cmd.Stderr = srv.log
+	srv.cmd.Env = append(os.Environ(), s.env...)
 	return srv
 }
 
