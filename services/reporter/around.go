@@ -62,8 +62,13 @@ func (a *around) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, aroundTimeout)
 	defer cancel()
 	out := list.Around{Registries: map[string]list.RegistryAround{}}
+	waiting := pushesWaiting(ctx, a.nats)
 	for _, r := range a.registries {
 		var x list.RegistryAround
+		if waiting != nil {
+			n := int(waiting[(&scanv1.ScanRequest{Lane: scanv1.Lane_LANE_PUSH, Registry: r.ID}).Subject()])
+			x.Pushes = &n
+		}
 		if next, err := a.temporal.Next(ctx, r.ID); err == nil {
 			x.Next = &next
 		}
@@ -79,6 +84,29 @@ func (a *around) look(ctx context.Context) {
 	}
 	out.Letters = letters(ctx, a.nats)
 	a.last.Store(&out)
+}
+
+// pushesWaiting are the requests of pushes that have not ended, by subject; nil when that cannot be told.
+func pushesWaiting(ctx context.Context, nc *nats.Conn) map[string]uint64 {
+	if nc == nil || !nc.IsConnected() {
+		return nil
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil
+	}
+	s, err := js.Stream(ctx, scanv1.StreamRequests)
+	if err != nil {
+		return nil
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(scanv1.SubjectsPush))
+	if err != nil {
+		return nil
+	}
+	if info.State.Subjects == nil {
+		return map[string]uint64{}
+	}
+	return info.State.Subjects
 }
 
 // letters reads the newest dead letters.

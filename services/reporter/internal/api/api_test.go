@@ -80,9 +80,9 @@ func (s *sweeps) Retry(_ context.Context, registry, cause, actor string) (plimso
 
 // surroundings are those of a harbor with a schedule and a hook, and one request that failed for good.
 func surroundings() list.Around {
-	next := posturetest.Start.Add(24 * time.Hour)
+	next, pushes := posturetest.Start.Add(24*time.Hour), 3
 	return list.Around{
-		Registries: map[string]list.RegistryAround{"harbor": {Next: &next, Events: &plimsoll.PushCount{Received: 7, Missed: 1}}},
+		Registries: map[string]list.RegistryAround{"harbor": {Next: &next, Events: &plimsoll.PushCount{Received: 7, Missed: 1}, Pushes: &pushes}},
 		Letters: list.DeadLetters{Total: 1, Recent: []list.DeadLetter{{
 			Registry: "harbor", Repository: "shop/web", Tags: []string{"1.0"}, Lane: "push", Reason: "no worker", Failed: posturetest.Start, Deliveries: 6, Trace: "t",
 		}}},

@@ -19,9 +19,11 @@ type sweepAnswer struct {
 	Next    *time.Time      `json:"next"`    // by its schedule; null when none is scheduled, or that cannot be told
 	// Events are the push events of the last 24 hours; null when it has no hook, or they cannot be told.
 	Events *plimsoll.PushCount `json:"push_events"`
-	Gaps   []list.Gap          `json:"gaps"`   // what is not covered, by cause, most images first
-	Fault  string              `json:"fault"`  // why it cannot be told whether one runs; empty when it can
-	Recent []plimsoll.Sweep    `json:"recent"` // newest first
+	Pushes *int                `json:"pushes_overtaking"` // requests of pushes that have not ended; null when that cannot be told
+	Bounds *sweepBounds        `json:"bounds"`            // null for a registry that is not configured any more
+	Gaps   []list.Gap          `json:"gaps"`              // what is not covered, by cause, most images first
+	Fault  string              `json:"fault"`             // why it cannot be told whether one runs; empty when it can
+	Recent []plimsoll.Sweep    `json:"recent"`            // newest first
 }
 
 func (s *Server) sweeps(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +48,7 @@ func (s *Server) sweeps(w http.ResponseWriter, r *http.Request) {
 			x.Fault = err.Error()
 		}
 		about := around.Registries[reg.ID]
-		x.Next, x.Events = about.Next, about.Events
+		x.Next, x.Events, x.Pushes, x.Bounds = about.Next, about.Events, about.Pushes, s.bounds(reg.ID)
 		x.Gaps = some(list.Gaps(v, reg.ID))
 		out.Items = append(out.Items, x)
 	}
@@ -56,6 +58,21 @@ func (s *Server) sweeps(w http.ResponseWriter, r *http.Request) {
 	}
 	out.Total = len(out.Items)
 	answer(w, http.StatusOK, out)
+}
+
+// sweepBounds are what a registry's requests are bound to.
+type sweepBounds struct {
+	Concurrency int     `json:"concurrency"` // at once
+	Rate        float64 `json:"requests_per_second"`
+}
+
+func (s *Server) bounds(id string) *sweepBounds {
+	for _, r := range s.Registries {
+		if r.ID == id {
+			return &sweepBounds{r.Concurrency, r.RequestsPerSecond}
+		}
+	}
+	return nil
 }
 
 func (s *Server) unknown(registry string) error {

@@ -20,6 +20,7 @@ type Around struct {
 type RegistryAround struct {
 	Next   *time.Time          // when its next sweep starts by its schedule; nil: none is scheduled, or it cannot be told
 	Events *plimsoll.PushCount // of the last 24 hours; nil: it has no hook, or they cannot be told
+	Pushes *int                // requests of pushes that have not ended: they overtake its sweep; nil: it cannot be told
 }
 
 // DeadLetters are the scan requests that failed for good.

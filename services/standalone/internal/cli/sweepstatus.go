@@ -32,6 +32,8 @@ type registrySweep struct {
 	Pace         *pace                      `json:"pace"`
 	Next         *time.Time                 `json:"next"`
 	Events       *plimsoll.PushCount        `json:"push_events"`
+	Pushes       *int                       `json:"pushes_overtaking"`
+	Bounds       *bounds                    `json:"bounds"`
 	Gaps         []gap                      `json:"gaps"`
 	Fault        string                     `json:"fault"`
 	Recent       []plimsoll.Sweep           `json:"recent"`
@@ -43,6 +45,12 @@ type pace struct {
 	Waiting  int        `json:"waiting"`
 	Rate     float64    `json:"images_per_second"`
 	ETA      *time.Time `json:"eta"`
+}
+
+// bounds are what a registry's requests are bound to.
+type bounds struct {
+	Concurrency int     `json:"concurrency"`
+	Rate        float64 `json:"requests_per_second"`
 }
 
 type gap struct {
@@ -255,9 +263,28 @@ func (t sweepTable) running(r registrySweep) {
 		t.Line("  listed %s · unchanged %s · to read %s (%s) · waiting %s · failed %s", text.Count(c.Listed), text.Count(c.Unchanged),
 			text.Count(c.Enqueued), text.Plural(c.Requests, "request"), text.Count(p.Waiting), text.Count(c.Failed))
 	}
-	if c.Throttled > 0 {
-		t.Line("  429 answers: %s", text.Count(c.Throttled))
+	t.Line("  %s", strings.Join(r.limits(), " · "))
+}
+
+// limits are what keeps a running sweep from going faster.
+func (r registrySweep) limits() []string {
+	c, parts := r.Running.Counts, []string{}
+	if b := r.Bounds; b != nil {
+		rate := "any number of requests/s"
+		if b.Rate > 0 {
+			rate = fmt.Sprintf("%g requests/s", b.Rate)
+		}
+		parts = append(parts, fmt.Sprintf("limits: %d at once, %s", b.Concurrency, rate))
 	}
+	answers := "429 answers: " + text.Count(c.Throttled)
+	if c.Waited > 0 {
+		answers += fmt.Sprintf(" (waited %s)", text.Took(time.Duration(c.Waited*float64(time.Second))))
+	}
+	parts = append(parts, answers)
+	if r.Pushes != nil {
+		parts = append(parts, "pushes overtaking: "+text.Count(*r.Pushes))
+	}
+	return parts
 }
 
 // gapsShown bounds the causes of all registries together.

@@ -22,10 +22,12 @@ func TestSweepStatus(t *testing.T) {
 	red := green
 	red.State, red.Error = plimsoll.SweepRed, "1 repository could not be listed: "+strings.Repeat("long ", 40)
 	red.Credentials = []plimsoll.Credential{{Kind: plimsoll.CredentialAccount, State: plimsoll.CredentialEnding, Expires: now.AddDate(0, 0, 9), Detail: "robot$plimsoll"}}
-	running := plimsoll.Sweep{State: plimsoll.SweepRunning, Started: now.Add(-45 * time.Minute), Counts: plimsoll.SweepCount{Listed: 31204, Unchanged: 30911, Enqueued: 293, Requests: 12, Throttled: 3}}
+	running := plimsoll.Sweep{State: plimsoll.SweepRunning, Started: now.Add(-45 * time.Minute), Counts: plimsoll.SweepCount{Listed: 31204, Unchanged: 30911, Enqueued: 293, Requests: 12, Throttled: 3, Waited: 40}}
+	overtaking := 12
 	s := sweeps{Items: []registrySweep{
 		{ID: "harbor", Images: 40118, Covered: 31204, LastComplete: &listed, Sweep: &running, Running: &running, Next: &next, Recent: []plimsoll.Sweep{running, green},
-			Pace: &pace{Expected: 40118, Done: 31204, Waiting: 8914, Rate: 12, ETA: &eta}, Events: &plimsoll.PushCount{Received: 1204, Late: 2, Duplicate: 31, Missed: 1}},
+			Pace: &pace{Expected: 40118, Done: 31204, Waiting: 8914, Rate: 12, ETA: &eta}, Events: &plimsoll.PushCount{Received: 1204, Late: 2, Duplicate: 31, Missed: 1},
+			Pushes: &overtaking, Bounds: &bounds{8, 15}},
 		{ID: "ecr-prod", Images: 6310, Covered: 6310, LastComplete: &listed, Sweep: &green, Next: &next, Recent: []plimsoll.Sweep{green}},
 		{ID: "ecr-dev-of-the-whole-company", Images: 2990, Covered: 2871, LastComplete: &listed, Sweep: &red, Recent: []plimsoll.Sweep{red}, Gaps: []gap{
 			{Cause: "0f12ab34cd56", State: plimsoll.ReadFailed, Reason: `403 on repository "ml/*": role lacks ecr:BatchGetImage` + "\x1b[31m", Images: 114, Example: strings.Repeat("ml/", 60), Since: now.AddDate(0, 0, -3), Retry: "auto"},
@@ -46,7 +48,7 @@ func TestSweepStatus(t *testing.T) {
 	}
 	for _, want := range []string{
 		"harbor          running    31,204 of  40,118 25 Nov 01:15 (4 min)", "ecr-prod        green       6,310 of   6,310 25 Nov 01:15 (4 min)", "37.7 MB   26 Nov 00:45 UTC",
-		"77.8 %   done about 01:58 UTC   12 images/s", "listed 31,204 · unchanged 30,911 · to read 293 (12 requests) · waiting 8,914 · failed 0", "429 answers: 3",
+		"77.8 %   done about 01:58 UTC   12 images/s", "listed 31,204 · unchanged 30,911 · to read 293 (12 requests) · waiting 8,914 · failed 0", "  limits: 8 at once, 15 requests/s · 429 answers: 3 (waited 40 s) · pushes overtaking: 12\n",
 		"never", `BatchGetImage\u`, "22 Nov", "auto", "PUSH EVENTS, 24 h   received 1,204 · late 2 · duplicate 31 · refused 0 · missed 1 (by listing)",
 		"account ends soon on 4 Dec 2026   robot$plimsoll", "exit 2: 1 red, 1 never swept", "plimsoll sweep retry ecr-dev-of-the-whole-company --cause 0f12ab34cd56",
 	} {
