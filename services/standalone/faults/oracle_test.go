@@ -209,7 +209,7 @@ func (s *system) scan(ctx context.Context, id string, out, log *bytes.Buffer) er
 		"--advisories", s.advisories(), "--data", filepath.Join(s.dir, "straight-"+id))
 	cmd.Stdout, cmd.Stderr = out, log
 	err := cmd.Run()
-	if e := new(exec.ExitError); err != nil && (!errors.As(err, &e) || e.ExitCode() > 2) {
+	if e := new(exec.ExitError); err != nil && (!errors.As(err, &e) || e.ExitCode() < 0 || e.ExitCode() > 2) {
 		return fmt.Errorf("%w: %s", err, log.String())
 	}
 	return nil
