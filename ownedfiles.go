@@ -27,14 +27,22 @@ const maxSum = 64
 // All gives the files in order. It stops at bytes that are no file, which [OwnedFiles.UnmarshalJSON] refuses.
 func (o OwnedFiles) All() iter.Seq[OwnedFile] {
 	return func(yield func(OwnedFile) bool) {
+		for path, f := range o.ByPath() {
+			f.Path = string(path)
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// ByPath is All for who looks most paths up in vain: a path's bytes hold until the next, and no Path is made of them.
+func (o OwnedFiles) ByPath() iter.Seq2[[]byte, OwnedFile] {
+	return func(yield func([]byte, OwnedFile) bool) {
 		d := ownedDecoder{treeDecoder{rest: o}}
 		for len(d.rest) > 0 {
 			f, ok := d.next()
-			if !ok {
-				return
-			}
-			f.Path = string(d.path)
-			if !yield(f) {
+			if !ok || !yield(d.path, f) {
 				return
 			}
 		}

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/plimsoll/plimsoll"
@@ -39,17 +40,18 @@ func newFolders(root *node) *folders {
 }
 
 // file is the number of the file at path, 0 when there is none, or only a symlink.
-func (f *folders) file(path string) int {
-	dir, base := split(path)
-	at, ok := f.known[dir]
+func (f *folders) file(path []byte) int {
+	slash := bytes.LastIndexByte(path, '/')
+	dir, base := path[:max(slash, 0)], path[slash+1:]
+	at, ok := f.known[string(dir)]
 	if !ok {
-		at, _ = f.walk(f.root, dir, 0)
-		f.known[dir] = at
+		at, _ = f.walk(f.root, string(dir), 0)
+		f.known[string(dir)] = at
 	}
 	if at == nil {
 		return 0
 	}
-	if n := at.n.kids[base]; n != nil && n.kind != plimsoll.EntrySymlink {
+	if n := at.n.kids[string(base)]; n != nil && n.kind != plimsoll.EntrySymlink {
 		return n.file
 	}
 	return 0

@@ -127,10 +127,9 @@ func (o *ownership) pythonFiles(l *plimsoll.FileList) {
 // each calls do for the files of a list that are there and that somebody may ask for.
 func (o *ownership) each(l *plimsoll.FileList, do func(id int, owner string, f plimsoll.OwnedFile)) {
 	for _, owner := range l.Owners {
-		for f := range owner.Files.All() {
-			at := f.Path
-			if d, ok := o.dpkg.diversions[at]; ok && d.By != owner.Package && strings.HasPrefix(string(l.Format), "dpkg-") {
-				at = d.To
+		for at, f := range owner.Files.ByPath() {
+			if d, ok := o.dpkg.diversions[string(at)]; ok && d.By != owner.Package && strings.HasPrefix(string(l.Format), "dpkg-") {
+				at = []byte(d.To)
 			}
 			if id := o.folders.file(at); id > 0 {
 				do(id, owner.Package, f)

@@ -26,7 +26,7 @@ type contents struct {
 
 // contents draws the packages from the files: those of files that are still there, and those that lower layers hold although
 // an upper one removed them.
-func (s *state) contents(o *ownership) contents {
+func (s *state) contents(o *ownership, r plimsoll.OSRelease) contents {
 	var c contents
 	locks := s.locks()
 	for i, f := range s.files {
@@ -34,7 +34,7 @@ func (s *state) contents(o *ownership) contents {
 			continue
 		}
 		if !f.there() {
-			c.hidden = append(c.hidden, s.hiddenUnowned(f, f.hidden())...)
+			c.hidden = append(c.hidden, s.hiddenUnowned(f, f.hidden(r))...)
 			continue
 		}
 		if f.source.Read.Short() {
@@ -44,7 +44,7 @@ func (s *state) contents(o *ownership) contents {
 			c.databases++
 			c.databasePkgs += len(f.source.Packages)
 		}
-		found := located(f.source.Packages, s.since(i))
+		found := f.located(r, s.since(i))
 		if !f.source.Database {
 			o.mark(i+1, found)
 			found = unowned(found)
@@ -55,21 +55,44 @@ func (s *state) contents(o *ownership) contents {
 }
 
 // hidden are the packages of a file that is not there.
-func (f *file) hidden() []plimsoll.Package {
-	out := located(f.source.Packages, func(unit) int { return f.layer })
+func (f *file) hidden(r plimsoll.OSRelease) []plimsoll.Package {
+	out := f.located(r, func(unit) int { return f.layer })
 	for i := range out {
 		out[i].HiddenIn = max(f.until, f.layer)
 	}
 	return out
 }
 
-// located copies packages and sets their layer. Layer facts are shared by many images, so they are never changed.
-func located(ps []plimsoll.Package, layer func(unit) int) []plimsoll.Package {
-	out := slices.Clone(ps)
-	for i := range out {
-		out[i].Layer = layer(unitOf(out[i]))
+// located copies the packages of a file and sets their layer. Layer facts are shared by many images, so they are never changed.
+func (f *file) located(r plimsoll.OSRelease, layer func(unit) int) []plimsoll.Package {
+	out := slices.Clone(f.placed(r))
+	for i, p := range f.source.Packages {
+		out[i].Layer = layer(unitOf(p))
 	}
 	return out
+}
+
+// placing is the packages of a database as a release places them.
+type placing struct {
+	release  plimsoll.OSRelease
+	packages []plimsoll.Package
+}
+
+// placed gives the packages of a database what only the image knows, and remembers it: thousands of images share a base, and with
+// it the file and the release. Others are placed by [contents.finish].
+func (f *file) placed(r plimsoll.OSRelease) []plimsoll.Package {
+	if !f.source.Database {
+		return f.source.Packages
+	}
+	if last := f.placing.Load(); last != nil && last.release == r {
+		return last.packages
+	}
+	all := slices.Clone(f.source.Packages)
+	for i := range all {
+		all[i] = placed(all[i], r)
+	}
+	f.placing.Store(&placing{r, all})
+	return all
 }
 
 // since tells for each package of a visible file the lowest layer from which on every version of the file held it. Files that are
@@ -146,15 +169,24 @@ func tidy(ps []plimsoll.Package, r plimsoll.OSRelease) []plimsoll.Package {
 	for i := range ps {
 		ps[i] = placed(ps[i], r)
 	}
-	slices.SortFunc(ps, func(a, b plimsoll.Package) int {
-		return cmp.Or(
-			cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
-			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Architecture, b.Architecture), cmp.Compare(a.Layer, b.Layer),
-			cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.Source, b.Source), cmp.Compare(a.SourceVersion, b.SourceVersion),
-			cmp.Compare(a.Module, b.Module), cmp.Compare(a.NotMatched, b.NotMatched), cmp.Compare(a.HiddenIn, b.HiddenIn),
-		)
-	})
+	slices.SortFunc(ps, compare)
 	return slices.CompactFunc(ps, func(a, b plimsoll.Package) bool { return a == b })
+}
+
+// compare orders packages. Most differ in ecosystem or name, so the rest is looked at for those alone that do not.
+func compare(a, b plimsoll.Package) int {
+	if c := cmp.Compare(a.Ecosystem, b.Ecosystem); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	return cmp.Or(
+		cmp.Compare(a.Version, b.Version), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Architecture, b.Architecture),
+		cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.PURL, b.PURL), cmp.Compare(a.Source, b.Source),
+		cmp.Compare(a.SourceVersion, b.SourceVersion), cmp.Compare(a.Module, b.Module), cmp.Compare(a.NotMatched, b.NotMatched),
+		cmp.Compare(a.HiddenIn, b.HiddenIn),
+	)
 }
 
 // locks are the folders that npm's hidden lock files describe whole.

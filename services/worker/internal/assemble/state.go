@@ -3,6 +3,7 @@ package assemble
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/plimsoll/plimsoll"
 )
@@ -43,10 +44,11 @@ type file struct {
 	entry   *plimsoll.FileEntry     // its kind, rights and sums
 	list    *plimsoll.FileList      // which files packages own
 	secrets *plimsoll.SecretFile
-	names   []string // real paths; several for hard links
-	gone    bool     // it is not there any more:
-	until   int      // the layer that removed or replaced it
-	by      int      // the layer that made this value, and may change it while it is applied
+	names   []string                 // real paths; several for hard links
+	gone    bool                     // it is not there any more:
+	until   int                      // the layer that removed or replaced it
+	by      int                      // the layer that made this value, and may change it while it is applied
+	placing *atomic.Pointer[placing] // of a database, shared by the values that stand for the same file
 }
 
 // isDatabase tells files whose every version lists all packages again.
@@ -121,7 +123,8 @@ func (s *state) bring(index int, l *layerFacts) map[int]int {
 	}
 	if f := l.facts[plimsoll.AnalyzerPackages]; f != nil && f.Packages != nil {
 		for i := range f.Packages.Sources {
-			of(f.Packages.Sources[i].Entry).source = &f.Packages.Sources[i]
+			one := of(f.Packages.Sources[i].Entry)
+			one.source, one.placing = &f.Packages.Sources[i], new(atomic.Pointer[placing])
 		}
 		for i := range f.Packages.Releases {
 			of(f.Packages.Releases[i].Entry).release = &f.Packages.Releases[i].Release
