@@ -36,20 +36,22 @@ func (s *system) pushes(ctx context.Context, r *fakeRegistry, last time.Duration
 	if err != nil {
 		return nil, err
 	}
-	random := rand.New(rand.NewPCG(6, 28))
+	// Each tag once before any again: one that moves while its push is scanned has the later push's verdict alone.
+	order := rand.New(rand.NewPCG(6, 28)).Perm(n)
 	out, watch, began := &pushResult{}, s.watch(), time.Now()
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	t := time.NewTicker(pushEvery)
 	defer t.Stop()
-	for end := time.After(last); ; {
+	for end, next := time.After(last), 0; ; {
 		select {
 		case <-end:
 		case <-stop:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-t.C:
-			i := random.IntN(n)
+			i := order[next%n]
+			next++
 			all.Go(func() {
 				took, err := s.pushOne(ctx, r, i)
 				mu.Lock()
