@@ -35,8 +35,15 @@ type led struct {
 	links int
 }
 
-func newFolders(root *node) *folders {
-	return &folders{root: &spot{n: root}, known: map[string]*spot{}, links: map[linkAt]led{}}
+func newFolders() *folders {
+	return &folders{known: map[string]*spot{}, links: map[linkAt]led{}}
+}
+
+// reset forgets all and starts over at a root.
+func (f *folders) reset(root *node) {
+	clear(f.known)
+	clear(f.links)
+	f.root, f.steps, f.over = &spot{n: root}, 0, false
 }
 
 // file is the number of the file at path, 0 when there is none, or only a symlink.

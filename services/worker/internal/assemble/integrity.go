@@ -78,7 +78,7 @@ func (o *ownership) describe(id int, name string) plimsoll.File {
 			file.Notes = append(file.Notes, n)
 		}
 	}
-	if c := o.claims[id]; c != nil && !c.same && !c.config {
+	if c := o.claims[id-1]; c.claimed && !c.same && !c.config {
 		note(c.differs, plimsoll.NoteAltered)
 		note(!c.differs, plimsoll.NoteUnverified)
 	}

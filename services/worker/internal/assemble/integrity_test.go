@@ -225,7 +225,8 @@ func TestFoldersLikeResolve(t *testing.T) {
 		entries = append(entries, plimsoll.TreeEntry{Path: from, Type: plimsoll.EntrySymlink, Link: to})
 	}
 	root, _ := overlaid(entries)
-	f := newFolders(root)
+	f := newFolders()
+	f.reset(root)
 	names := []string{"a", "b", "l", "up", "abs", "self", "dot", "one", "two", "x", "y", "back", ".", "c0", "c4", "c5", "c6", "c44", "missing"}
 	for _, p := range names {
 		for _, q := range names {

@@ -12,6 +12,7 @@ import (
 func inventory(img plimsoll.Image, recipe plimsoll.Recipe, s *state, config configFacts) plimsoll.Inventory {
 	release, named, unread := s.release()
 	o := s.owned()
+	defer o.done()
 	c := s.contents(o, release)
 	c.finish(release)
 	secrets, cut := s.secrets(config)

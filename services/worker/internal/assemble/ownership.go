@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/hex"
 	"path"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
@@ -14,17 +16,18 @@ import (
 type ownership struct {
 	s       *state
 	folders *folders
-	claims  map[int]*claim // by number of the file
-	system  bool           // OS packages have lists
+	claims  []claim // by number of the file less one
+	system  bool    // OS packages have lists
 	dpkg    dpkgLists
 	packed  map[string]string // folders of npm packages and gems, with their owners
 }
 
 // claim is what the owners of one file say.
 type claim struct {
-	owner  string
-	system bool // the owner is an OS package
-	config bool // the file is meant to be changed
+	claimed bool
+	owner   string
+	system  bool // the owner is an OS package
+	config  bool // the file is meant to be changed
 	// Of the sums that owners tell of this file, one is that of its content; one is not. With neither, it was not compared: we
 	// have no sum of that kind, or the owners tell none, as after somebody removed dpkg's .md5sums. dpkg makes those that a package
 	// lacks itself (dpkg 1.16.3, changelog), and the other databases have a sum for each file.
@@ -45,12 +48,38 @@ type sumOf struct {
 	key  string
 }
 
-// owned reads the lists. Those of OS packages come before those of languages: a file that both name is the OS package's.
-func (s *state) owned() *ownership {
-	o := &ownership{
-		s: s, folders: newFolders(s.root), claims: map[int]*claim{}, packed: map[string]string{},
+// spare are ownerships that are done with. Each image needs one, of about the same size: what it is made of is used again.
+var spare = sync.Pool{New: func() any {
+	return &ownership{
+		folders: newFolders(), packed: map[string]string{},
 		dpkg: dpkgLists{map[string]struct{}{}, map[sumOf][]byte{}, map[string]plimsoll.Diversion{}, map[int]struct{}{}},
 	}
+}}
+
+// maxSpare bounds what is kept for use again, in names; an image of a distribution has some thousands.
+const maxSpare = 50_000
+
+// done gives an ownership back. Nothing that it told refers to it.
+func (o *ownership) done() {
+	if len(o.claims)+len(o.dpkg.sums)+len(o.folders.known)+len(o.dpkg.diversions)+len(o.packed) > maxSpare {
+		return
+	}
+	clear(o.claims)
+	clear(o.packed)
+	clear(o.dpkg.listed)
+	clear(o.dpkg.sums)
+	clear(o.dpkg.diversions)
+	clear(o.dpkg.config)
+	o.s, o.system = nil, false
+	o.folders.reset(nil)
+	spare.Put(o)
+}
+
+// owned reads the lists. Those of OS packages come before those of languages: a file that both name is the OS package's.
+func (s *state) owned() *ownership {
+	o := spare.Get().(*ownership)
+	o.s, o.claims = s, slices.Grow(o.claims[:0], len(s.files))[:len(s.files)]
+	o.folders.reset(s.root)
 	for _, take := range []func(*plimsoll.FileList){o.prepare, o.dpkgSums, o.systemFiles, o.pythonFiles} {
 		for _, f := range s.files {
 			if f.list != nil && f.there() {
@@ -118,7 +147,7 @@ func (o *ownership) pythonFiles(l *plimsoll.FileList) {
 		return
 	}
 	o.each(l, func(id int, owner string, f plimsoll.OwnedFile) {
-		if c := o.claims[id]; c == nil || !c.system {
+		if c := &o.claims[id-1]; !c.claimed || !c.system {
 			o.claim(id, owner, f)
 		}
 	})
@@ -140,10 +169,9 @@ func (o *ownership) each(l *plimsoll.FileList, do func(id int, owner string, f p
 
 // claim notes that a package owns a file. Of several owners the one counts whose sum is right, else the first.
 func (o *ownership) claim(id int, owner string, f plimsoll.OwnedFile) {
-	c := o.claims[id]
-	if c == nil {
-		c = &claim{owner: owner, system: !strings.HasPrefix(owner, analyze.OwnerPython)}
-		o.claims[id] = c
+	c := &o.claims[id-1]
+	if !c.claimed {
+		*c = claim{claimed: true, owner: owner, system: !strings.HasPrefix(owner, analyze.OwnerPython)}
 	}
 	c.config = c.config || f.Config
 	e := o.s.files[id-1].entry
@@ -179,8 +207,8 @@ const (
 // mark notes on the language packages of a file that an OS package brought which one that is: it is patched, versioned and
 // tracked in their place.
 func (o *ownership) mark(id int, ps []plimsoll.Package) {
-	c := o.claims[id]
-	if c == nil || !c.system {
+	c := o.claims[id-1]
+	if !c.system {
 		return
 	}
 	for i := range ps {
@@ -210,7 +238,7 @@ func (o *ownership) languageFolders() {
 
 // owner is the package that owns a file by one of its names; empty when none does.
 func (o *ownership) owner(id int, name string) string {
-	if c := o.claims[id]; c != nil {
+	if c := o.claims[id-1]; c.claimed {
 		return c.owner
 	}
 	if owner := o.script(name); owner != "" {

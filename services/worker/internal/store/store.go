@@ -6,6 +6,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,12 +24,13 @@ type Store struct {
 	recipe    plimsoll.Recipe
 	analyzers []plimsoll.Analyzer
 	present   *presence
+	recent    *recent
 	log       *slog.Logger
 }
 
 // New makes the view of one recipe.
 func New(b *blob.Store, recipe plimsoll.Recipe, analyzers []plimsoll.Analyzer, log *slog.Logger) *Store {
-	return &Store{blobs: b, recipe: recipe, analyzers: analyzers, present: newPresence(time.Now), log: log}
+	return &Store{blobs: b, recipe: recipe, analyzers: analyzers, present: newPresence(time.Now), recent: newRecent(), log: log}
 }
 
 // Now is the time by the bucket's clock.
@@ -36,6 +38,9 @@ func (s *Store) Now() time.Time { return s.blobs.Now() }
 
 // Image reads one resolved manifest; ErrNotFound when it was not resolved.
 func (s *Store) Image(ctx context.Context, digest plimsoll.Digest) (plimsoll.Image, error) {
+	if mine, ok := s.recent.take(blob.ImageKey(digest)); ok {
+		return mine.(plimsoll.Image), nil
+	}
 	img, err := read[plimsoll.Image](ctx, s, blob.ImageKey(digest))
 	if err == nil && img.Digest != digest {
 		return plimsoll.Image{}, s.foreign(ctx, blob.ImageKey(digest))
@@ -50,8 +55,14 @@ func (s *Store) KeepImage(ctx context.Context, img plimsoll.Image) error {
 	if errors.Is(err, blob.ErrExists) {
 		return nil
 	}
+	if err == nil {
+		s.recent.put(blob.ImageKey(img.Digest), img, imageBytes*(1+len(img.Layers)))
+	}
 	return err
 }
+
+// imageBytes is about what an image takes in memory for each layer, and without any.
+const imageBytes = 512
 
 // HasInventory tells whether the whole inventory of an image is there.
 func (s *Store) HasInventory(ctx context.Context, image plimsoll.Digest) (bool, error) {
@@ -105,7 +116,7 @@ func (s *Store) missing(ctx context.Context, layer plimsoll.Digest, of []plimsol
 // Facts reads one layer's facts and tells their size in JSON; ErrNotFound when they are missing.
 func (s *Store) Facts(ctx context.Context, a plimsoll.Analyzer, layer plimsoll.Digest) (plimsoll.Facts, int, error) {
 	key := blob.FactsKey(a, layer)
-	f, size, err := readSized[plimsoll.Facts](ctx, s, key)
+	f, size, err := s.facts(ctx, key)
 	if err == nil && (f.Layer != layer || f.Analyzer != a) {
 		err = s.foreign(ctx, key)
 	}
@@ -116,6 +127,17 @@ func (s *Store) Facts(ctx context.Context, a plimsoll.Analyzer, layer plimsoll.D
 		return plimsoll.Facts{}, 0, err
 	}
 	return f, size, nil
+}
+
+// facts are those that this worker has just written, else the bucket's.
+func (s *Store) facts(ctx context.Context, key string) (f plimsoll.Facts, size int, err error) {
+	if mine, ok := s.recent.take(key); ok {
+		wrote := mine.(Sealed)
+		if b, err := sealed.Open(wrote.Bytes, wrote.Sum); err == nil && json.Unmarshal(b, &f) == nil {
+			return f, len(b), nil
+		}
+	}
+	return readSized[plimsoll.Facts](ctx, s, key)
 }
 
 // Lacks tells whether a blob lacks facts by one analyser.
@@ -137,17 +159,25 @@ func (s *Store) KeepFacts(ctx context.Context, layer plimsoll.Digest, f Sealed) 
 	key := blob.FactsKey(f.Analyzer, layer)
 	err := s.blobs.CreateSealed(ctx, key, f.Bytes, f.Sum)
 	if errors.Is(err, blob.ErrExists) {
-		err = s.reconcile(ctx, key, layer, f)
+		return s.reconcile(ctx, key, layer, f)
 	}
 	if err != nil {
 		return fmt.Errorf("write facts of layer %s: %w", layer.Short(), err)
 	}
+	s.recent.put(key, f, len(f.Bytes))
 	s.present.add(slices.Index(s.analyzers, f.Analyzer), layer)
 	return nil
 }
 
 // reconcile is for facts that are there already: equal ones are success, unreadable ones are written again.
-func (s *Store) reconcile(ctx context.Context, key string, layer plimsoll.Digest, f Sealed) error {
+func (s *Store) reconcile(ctx context.Context, key string, layer plimsoll.Digest, f Sealed) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write facts of layer %s: %w", layer.Short(), err)
+			return
+		}
+		s.present.add(slices.Index(s.analyzers, f.Analyzer), layer)
+	}()
 	there, err := s.blobs.Get(ctx, key)
 	if err == nil && sealed.Sum(there.Bytes) == f.Sum {
 		return nil

@@ -71,6 +71,11 @@ func TestFactsUnderAWrongKey(t *testing.T) {
 		if err := tamper(s, key); err != nil {
 			t.Fatal(err)
 		}
+		// What this worker wrote itself it knows without asking, once.
+		own, _, err := s.Facts(ctx, analyzers[0], layer)
+		if diff := cmp.Diff(want, own); diff != "" || err != nil {
+			t.Errorf("%s: what was just written, (-want +got):\n%s%v", name, diff, err)
+		}
 		if _, _, err := s.Facts(ctx, analyzers[0], layer); !errors.Is(err, plimsoll.ErrNotFound) {
 			t.Errorf("%s: error %v, want not found", name, err)
 		}
