@@ -82,12 +82,14 @@ func (s *system) kills(ctx context.Context) (all []killResult, err error) {
 		{"scheduler", func() error { return errorOf(s.scheduler.kill(), func() error { return s.startScheduler(ctx) }) }},
 		{"reporter", func() error { return errorOf(s.reporter.kill(), func() error { return s.startReporter(ctx) }) }},
 	} {
-		before, err := s.rate(ctx, r.id, 10*time.Second)
+		before := 0.0
+		// The large layers of the bases come first, and with them no image is covered.
+		err := until(ctx, 2*time.Minute, time.Millisecond, func() (_ bool, err error) {
+			before, err = s.rate(ctx, r.id, 5*time.Second)
+			return before > 0, err
+		})
 		if err != nil {
-			return all, err
-		}
-		if before == 0 {
-			return all, fmt.Errorf("kill %s: nothing is covered any more: the registry is too small", one.name)
+			return all, fmt.Errorf("before the kill of the %s: %w", one.name, err)
 		}
 		began := time.Now()
 		if err := one.again(); err != nil {
