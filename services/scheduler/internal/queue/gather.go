@@ -22,7 +22,7 @@ type group []*held
 
 // pending is how many messages of a registry may be held, over all schedulers, when it may hold so many places.
 func (l Lane) pending(places int) int {
-	if !l.Gathers {
+	if !l.Urgent {
 		return places
 	}
 	return places*scanv1.MaxTargets + gatherAtOnce
@@ -30,7 +30,7 @@ func (l Lane) pending(places int) int {
 
 // gather takes what waits behind a message when that is a flood, and groups all of it.
 func (h *holder) gather(ctx context.Context, c jetstream.Consumer, first *held) []group {
-	if !h.lane.Gathers || first.waiting < floodAt {
+	if !h.lane.Urgent || first.waiting < floodAt {
 		return []group{{first}}
 	}
 	all := []*held{first}

@@ -39,7 +39,17 @@ func (h *holder) receive(ctx context.Context, m jetstream.Msg) *held {
 		h.bury(ctx, m, r, "delivered too often without an answer", deliveries)
 		return nil
 	}
-	return &held{m, r, deliveries, meta.NumPending, h.beat(ctx, m)}
+	one := &held{m, r, deliveries, meta.NumPending, h.beat(ctx, m)}
+	if h.lane.Urgent {
+		since := meta.Timestamp
+		if deliveries > 1 {
+			since = time.Now() // it was given back for a while
+		}
+		quiet := one.release
+		one.release = func() { quiet(); h.queue.late.end(one) }
+		h.queue.late.begin(one, since)
+	}
+	return one
 }
 
 // perform performs a group's requests as one and settles each message, unless ctx ended first.

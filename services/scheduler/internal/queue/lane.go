@@ -30,7 +30,7 @@ type Lane struct {
 	Name       string // scanv1.LanePush or LaneSweep
 	Registries []string
 	Window     int  // requests that one scheduler performs at once, over all registries
-	Gathers    bool // in a flood, many requests of a repository are performed as one
+	Urgent     bool // requests of the other lane make room for these, and in a flood many of a repository are performed as one
 	Timing     Timing
 }
 
@@ -76,6 +76,10 @@ func (q *Queue) Consume(ctx context.Context, l Lane, run Run) {
 		queue: q, lane: l, run: run, log: q.log.With("lane", l.Name),
 		turns:   newTurns(l.Window, len(l.Registries)),
 		flights: newFlights(q.stats.coalesced.WithLabelValues(l.Name).Inc),
+	}
+	if !l.Urgent {
+		h.turns.yield = q.late.late
+		q.late.onEnd(h.turns.resume)
 	}
 	var readers sync.WaitGroup
 	for _, registry := range l.Registries {

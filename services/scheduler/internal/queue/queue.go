@@ -24,6 +24,7 @@ type Queue struct {
 	maxRequests int64
 	stats       *stats
 	tracer      trace.Tracer
+	late        *lateness // of the pushes held here
 }
 
 // Options says how the streams are made. The zero value is what production uses.
@@ -52,7 +53,7 @@ func New(nc *nats.Conn, o Options) (*Queue, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Queue{js: js, log: o.Log, memory: o.Memory, maxRequests: o.MaxRequests, stats: newStats(), tracer: o.Tracer}, nil
+	return &Queue{js: js, log: o.Log, memory: o.Memory, maxRequests: o.MaxRequests, stats: newStats(), tracer: o.Tracer, late: newLateness()}, nil
 }
 
 // Publish returns when the queue holds r. A repeat within ten minutes of the same targets and epoch is dropped, which is

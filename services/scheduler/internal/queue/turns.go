@@ -9,7 +9,10 @@ import (
 // wait, so all that have work come to hold the same, however slow one of them is; and while there are several none holds
 // more than its cap, so that a request of another finds a place at once.
 type turns struct {
-	cap int // places that one registry holds at most
+	cap   int         // places that one registry holds at most
+	yield func() bool // while it says so a quarter of the window is used; nil: never
+
+	window int
 
 	mu      sync.Mutex
 	free    int
@@ -23,7 +26,7 @@ type waiter struct {
 }
 
 func newTurns(window, registries int) *turns {
-	return &turns{cap: share(window, registries), free: window, held: map[string]int{}}
+	return &turns{cap: share(window, registries), window: window, free: window, held: map[string]int{}}
 }
 
 // share is how much of a window one of several registries may hold: a quarter is always left for the others, and one
@@ -74,9 +77,20 @@ func (t *turns) release(registry string) {
 	t.grant()
 }
 
+// resume hands out what a yield kept back.
+func (t *turns) resume() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.grant()
+}
+
 // grant hands out what is free.
 func (t *turns) grant() {
-	for t.free > 0 {
+	kept := 0
+	if t.yield != nil && len(t.waiting) > 0 && t.yield() {
+		kept = t.window - max(1, t.window/4)
+	}
+	for t.free > kept {
 		next := -1
 		for i, w := range t.waiting {
 			if t.held[w.registry] < t.cap && (next < 0 || t.held[w.registry] < t.held[t.waiting[next].registry]) {
