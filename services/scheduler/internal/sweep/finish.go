@@ -123,6 +123,14 @@ func (s *Sweeper) count(ctx context.Context, sweep plimsoll.Sweep, present map[s
 		t.refs(shard.Repository, shard.Tags)
 	}
 	for repository, refs := range absent {
+		if why := s.stillThere(ctx, sweep.Registry, repository); why != "" {
+			t.refs(repository, refs)
+			t.cause(plimsoll.Failed(why), repository, len(refs))
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		left, gone, err := s.leave(ctx, sweep, repository, refs)
 		if err != nil {
 			return fmt.Errorf("settle repository %s, which is gone: %w", repository, err)

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/plimsoll/plimsoll"
@@ -32,6 +33,32 @@ func (s *Sweeper) catalog(ctx context.Context, r Registry) (map[string]bool, err
 			return names, nil
 		}
 		cursor = page.next
+	}
+}
+
+// stillThere says why a repository that a complete catalog lacks is not gone for all that; empty when the registry has no other
+// word. A registry whose store answers wrongly may leave repositories out of a catalog that says that it is whole (distribution 3
+// does so for a path that its driver does not find).
+func (s *Sweeper) stillThere(ctx context.Context, registry, repository string) (why string) {
+	r, err := s.registry(registry)
+	if err != nil || !r.wants(repository, "") || len(r.Conf.Repositories) > 0 {
+		return "" // it is we who do not list it
+	}
+	for cursor := ""; ; {
+		tags, next, err := r.Client.Tags(ctx, repository, cursor)
+		switch {
+		case ctx.Err() != nil:
+			return ""
+		case errors.Is(err, plimsoll.ErrNotFound), errors.Is(err, plimsoll.ErrDenied): // many deny what is not there
+			return ""
+		case err != nil:
+			return "the catalog leaves the repository out, and its tags cannot be listed: " + kindOf(err)
+		case len(tags) > 0:
+			return "the catalog leaves the repository out, although it has tags"
+		case next == "":
+			return ""
+		}
+		cursor = next
 	}
 }
 

@@ -336,11 +336,14 @@ func TestRepositoryGoes(t *testing.T) {
 	b.sweep()
 	hide := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/v2/_catalog" {
+			switch r.URL.Path {
+			case "/v2/_catalog":
 				fmt.Fprint(w, `{"repositories":["team/app"]}`)
-				return
+			case "/v2/team/old/tags/list":
+				w.WriteHeader(http.StatusNotFound)
+			default:
+				next.ServeHTTP(w, r)
 			}
-			next.ServeHTTP(w, r)
 		})
 	}
 	b.registry.Intercept(hide)
@@ -359,6 +362,42 @@ func TestRepositoryGoes(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"gone team/old:v1", "sweep green"}, b.changes(position)); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+// A repository that catalogs lack and that still lists its tags is not gone, however often; that is told (seen with distribution
+// 3.0.0). Nor is it while its tags cannot be listed.
+func TestACatalogThatLeavesARepositoryOut(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.push("team/app", "v1", "a")
+	b.push("team/old", "v1", "b")
+	b.sweep()
+	for status, want := range map[int]string{
+		http.StatusOK:                 "the catalog leaves the repository out, although it has tags",
+		http.StatusServiceUnavailable: "the catalog leaves the repository out, and its tags cannot be listed: registry unavailable",
+	} {
+		b.registry.Intercept(func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/v2/_catalog":
+					fmt.Fprint(w, `{"repositories":["team/app"]}`)
+				case r.URL.Path == "/v2/team/old/tags/list" && status != http.StatusOK:
+					w.WriteHeader(status)
+				default:
+					next.ServeHTTP(w, r)
+				}
+			})
+		})
+		for range 2 {
+			s := b.sweep()
+			if s.Counts.Gone != 0 || s.Counts.Complete != 2 || s.State != plimsoll.SweepRed {
+				t.Errorf("HTTP %d: %s, %+v, want it red with both images", status, s.State, s.Counts)
+			}
+			if len(s.Causes) != 1 || s.Causes[0].Reason != want || s.Causes[0].Example != "team/old" {
+				t.Errorf("HTTP %d: causes %+v, want %q of team/old", status, s.Causes, want)
+			}
+		}
 	}
 }
 
