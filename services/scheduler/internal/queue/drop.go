@@ -16,6 +16,8 @@ func (q *Queue) Drop(ctx context.Context, subject string) (int, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := q.js.Stream(ctx, scanv1.StreamRequests)
 	if err == nil {
 		err = s.Purge(ctx, jetstream.WithPurgeSubject(subject))

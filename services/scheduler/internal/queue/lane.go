@@ -116,6 +116,8 @@ func (h *holder) consume(ctx context.Context, registry string) {
 const forgotten = 24 * time.Hour
 
 func (h *holder) open(ctx context.Context, registry string) (jetstream.Consumer, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	if err := h.queue.Ensure(ctx); err != nil {
 		return nil, err
 	}

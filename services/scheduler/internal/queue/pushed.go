@@ -24,12 +24,12 @@ func (q *Queue) Pushed(ctx context.Context, registry string) (tags map[string]bo
 	if n == 0 {
 		return tags, true, nil
 	}
-	s, err := q.js.Stream(ctx, scanv1.StreamRequests)
+	s, err := q.requests(ctx)
 	if err != nil {
 		return nil, false, fmt.Errorf("read pushes of %s: %w", registry, classify(err))
 	}
 	for seq := uint64(1); ; {
-		m, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		m, err := q.next(ctx, s, seq, subject)
 		if isNoMessage(err) {
 			return tags, true, nil
 		}
@@ -43,4 +43,17 @@ func (q *Queue) Pushed(ctx context.Context, registry string) (tags map[string]bo
 		}
 		seq = m.Sequence + 1
 	}
+}
+
+// next is the first message from a sequence on that stands on a subject.
+func (q *Queue) next(ctx context.Context, s jetstream.Stream, seq uint64, subject string) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+}
+
+func (q *Queue) requests(ctx context.Context) (jetstream.Stream, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return q.js.Stream(ctx, scanv1.StreamRequests)
 }

@@ -41,6 +41,12 @@ type Options struct {
 // apiTimeout bounds one call to the server; it answers in milliseconds or is not there.
 const apiTimeout = 5 * time.Second
 
+// bounded gives a call to the server a limit of its own. The client sets one only where the context has none, and those of
+// activities have hours: a question that went down with the server would be waited for so long.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, apiTimeout)
+}
+
 // New is a queue over an open connection, which stays the caller's.
 func New(nc *nats.Conn, o Options) (*Queue, error) {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(apiTimeout))
@@ -101,6 +107,8 @@ func (q *Queue) Event(ctx context.Context, e *scanv1.Event) error {
 // publish stores one message, with the trace that it is part of. When the stream is gone (its store was wiped) it is made again,
 // once.
 func (q *Queue) publish(ctx context.Context, subject string, b []byte, id string) (*jetstream.PubAck, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	m := nats.NewMsg(subject)
 	m.Data = b
 	if parent := trace.Parent(ctx); parent != "" {
@@ -132,6 +140,8 @@ func (q *Queue) Left(ctx context.Context, subject string) (int, error) {
 }
 
 func (q *Queue) left(ctx context.Context, subject string) (int, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := q.js.Stream(ctx, scanv1.StreamRequests)
 	if err != nil {
 		return 0, err
@@ -172,6 +182,8 @@ func classify(err error) error {
 
 // Created is when the stream of requests was made: a time later than one remembers means that its store was wiped.
 func (q *Queue) Created(ctx context.Context) (time.Time, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := q.js.Stream(ctx, scanv1.StreamRequests)
 	if gone(err) {
 		if err := q.Ensure(ctx); err != nil {

@@ -476,3 +476,28 @@ func TestEvent(t *testing.T) {
 		t.Errorf("event %v, %v, want prod 7", &e, err)
 	}
 }
+
+// A server that goes away with a question does not keep whoever asked for as long as its context lets it: an activity has hours.
+func TestAQuestionThatIsLost(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	q := newQueue(t, server.Connect(), Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	server.Stop()
+	var all sync.WaitGroup
+	for what, ask := range map[string]func() error{
+		"Publish": func() error { _, err := q.Publish(ctx, push("v1")); return err },
+		"Left":    func() error { _, err := q.Left(ctx, scanv1.SubjectsPush); return err },
+		"Created": func() error { _, err := q.Created(ctx); return err },
+		"Pushed":  func() error { _, _, err := q.Pushed(ctx, "prod"); return err },
+		"Drop":    func() error { _, err := q.Drop(ctx, scanv1.SubjectsPush); return err },
+	} {
+		all.Go(func() {
+			if err := ask(); !errors.Is(err, plimsoll.ErrUnavailable) {
+				t.Errorf("%s without a server: %v, want ErrUnavailable", what, err)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -74,6 +74,8 @@ func (q *Queue) Measure(ctx context.Context) error {
 
 // oldest is the age of the first message on a subject.
 func (q *Queue) oldest(ctx context.Context, subject string) (time.Duration, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	s, err := q.js.Stream(ctx, scanv1.StreamRequests)
 	if err != nil {
 		return 0, fmt.Errorf("find the oldest request: %w", classify(err))

@@ -75,6 +75,8 @@ func (q *Queue) streams() []jetstream.StreamConfig {
 // Ensure makes the streams that are missing and updates the others. It may be repeated at any time; an operator's choice
 // of replicas, placement and storage is kept.
 func (q *Queue) Ensure(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	for _, c := range q.streams() {
 		if err := q.ensure(ctx, c); err != nil {
 			return fmt.Errorf("prepare stream %s: %w", c.Name, err)
@@ -94,7 +96,7 @@ func (q *Queue) Await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := q.try(ctx)
+		err := q.Ensure(ctx)
 		if err == nil {
 			return nil
 		}
@@ -106,13 +108,6 @@ func (q *Queue) Await(ctx context.Context) error {
 			return classify(err)
 		}
 	}
-}
-
-// try is Ensure, given up soon: while there is no connection a call waits for as long as its context lets it.
-func (q *Queue) try(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	return q.Ensure(ctx)
 }
 
 func (q *Queue) ensure(ctx context.Context, c jetstream.StreamConfig) error {
