@@ -136,20 +136,31 @@ func anyShort(facts []Facts) bool {
 }
 
 func (p *Pool) get(ctx context.Context) (*process, error) {
-	p.mu.Lock()
-	if n := len(p.idle); n > 0 {
-		c := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
-		c.wake()
+	if c := p.waiting(); c != nil {
 		return c, nil
 	}
-	p.mu.Unlock()
 	c, err := p.start(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: start of the analysis child: %w", plimsoll.ErrUnavailable, err)
 	}
 	return c, nil
+}
+
+// waiting is an idle child, or nil. One that somebody killed meanwhile is passed over: the next layer is not to blame for it.
+func (p *Pool) waiting() *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.idle) > 0 {
+		n := len(p.idle) - 1
+		c := p.idle[n]
+		p.idle = p.idle[:n]
+		if !c.gone() {
+			c.wake()
+			return c
+		}
+		c.end()
+	}
+	return nil
 }
 
 // put takes a child back, or ends it.
@@ -194,6 +205,7 @@ type Fault struct {
 	Analyzer  string // at work then; empty when the layer itself was being read, or when it is not known
 	Extractor string // of it; may be empty
 	What      string // "more memory than 512 MiB"
+	End       string // how a child that was not killed for something ended: "signal: killed"; for the log
 }
 
 // Error implements error: "os/dpkg: more memory than 512 MiB".

@@ -38,6 +38,7 @@ type process struct {
 	said    *tail // standard error
 	exit    chan struct{}
 	why     atomic.Pointer[string] // it was killed for this
+	doomed  bool                   // a kill has begun that may come after the job's end
 	timer   *time.Timer
 	jobs    int
 	bytes   int64 // inflated in former jobs
@@ -134,14 +135,26 @@ func (c *process) wake() {
 	}
 }
 
-// worn tells that it served long enough.
-func (c *process) worn() bool { return c.jobs >= maxJobs || c.bytes >= maxBytes }
+// worn tells that it served long enough, or that it is dead or will be in a moment.
+func (c *process) worn() bool {
+	return c.jobs >= maxJobs || c.bytes >= maxBytes || c.doomed || c.why.Load() != nil || c.gone()
+}
+
+func (c *process) gone() bool {
+	select {
+	case <-c.exit:
+		return true
+	default:
+		return false
+	}
+}
 
 // run has one blob analysed.
 func (c *process) run(ctx context.Context, j Job, src io.Reader) ([]Facts, error) {
 	c.jobs++
 	defer func() { c.bytes += c.board.done() }()
-	defer context.AfterFunc(ctx, c.kill)()
+	kept := context.AfterFunc(ctx, c.kill)
+	defer func() { c.doomed = !kept() }()
 	stop := c.watch()
 	defer stop()
 	var fed error
@@ -231,7 +244,7 @@ func (c *process) fault(err error) error {
 	case why != nil:
 		f.What = *why
 	default:
-		f.What = c.said.cause()
+		f.What, f.End = c.said.cause(), c.cmd.ProcessState.String()
 	}
 	return f
 }

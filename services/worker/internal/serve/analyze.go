@@ -244,10 +244,10 @@ func (j *job) failed(ctx context.Context, err error) (outcome, plimsoll.Attempt,
 		return outcome{read: plimsoll.Failed(err.Error())}, plimsoll.Attempt{}, nil
 	}
 	var fault *child.Fault
-	analyzer, reason := "", ""
+	analyzer, reason, end := "", "", ""
 	switch {
 	case errors.As(err, &fault):
-		analyzer, reason = fault.Analyzer, fault.Error()
+		analyzer, reason, end = fault.Analyzer, fault.Error(), fault.End
 	case errors.Is(err, layer.ErrDigest):
 		reason = layer.ErrDigest.Error()
 	default:
@@ -257,7 +257,7 @@ func (j *job) failed(ctx context.Context, err error) (outcome, plimsoll.Attempt,
 	if cerr != nil {
 		return outcome{}, t, fmt.Errorf("%w (the try could not be counted: %w)", err, cerr)
 	}
-	s.Log.Warn("layer failed", "layer", j.blob.Digest, "analyzer", analyzer, "reason", reason, "count", max(t.Count, t.Analyzers[analyzer].Count))
+	s.Log.Warn("layer failed", "layer", j.blob.Digest, "analyzer", analyzer, "reason", reason, "end", end, "count", max(t.Count, t.Analyzers[analyzer].Count))
 	switch {
 	case t.Count >= plimsoll.MaxAttempts:
 		return outcome{read: plimsoll.Failed("quarantine: " + t.Reason)}, t, nil

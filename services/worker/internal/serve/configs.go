@@ -41,7 +41,8 @@ func (c *configs) Lacking(ctx context.Context, config plimsoll.Digest) (bool, er
 	return !tried.Quarantined(), nil
 }
 
-// Analyze implements resolve.Configs. The bytes are of that digest: the registry's client has seen to it.
+// Analyze implements resolve.Configs. The bytes are of that digest: the registry's client has seen to it. A child that dies over
+// them is an error, which callers answer with another try, until it has died often enough: then the facts are missing for good.
 func (c *configs) Analyze(ctx context.Context, config plimsoll.Digest, b []byte) error {
 	s := c.server
 	facts, err := s.Children.Run(ctx, child.Job{
@@ -49,9 +50,14 @@ func (c *configs) Analyze(ctx context.Context, config plimsoll.Digest, b []byte)
 	}, bytes.NewReader(b))
 	var fault *child.Fault
 	if errors.As(err, &fault) {
-		s.Log.Warn("configuration failed", "config", config, "reason", fault.Error())
-		_, err := s.Store.CountAttempt(ctx, config, c.analyzer.Name, fault.Error())
-		return err
+		t, cerr := s.Store.CountAttempt(ctx, config, c.analyzer.Name, fault.Error())
+		s.Log.Warn("configuration failed", "config", config, "reason", fault.Error(), "end", fault.End, "count", t.Analyzers[c.analyzer.Name].Count)
+		switch {
+		case cerr != nil:
+			return fmt.Errorf("%w (the try could not be counted: %w)", err, cerr)
+		case t.Quarantined():
+			return nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("configuration %s: %w", config.Short(), err)
