@@ -132,6 +132,7 @@ type Planned struct {
 	Cuts   []int // batches + 1 entries, at most MaxBatches + 1; empty when no layer lacks facts
 	Images int
 	Bytes  int64
+	Quick  bool // the layers are few and small: reading them takes a moment
 }
 
 // Scanner is what ScanImages' activities call; services/scheduler implements it over the workers' gRPC service and the

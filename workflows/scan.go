@@ -50,9 +50,11 @@ type stages struct {
 	targets int
 }
 
+func (s stages) local() bool { return s.push && s.targets <= localTargets }
+
 // run runs one step. A push's steps are local activities: each saves two round trips through Temporal's queues.
 func (s stages) run(ctx workflow.Context, b bound, name string, result any, args ...any) error {
-	if s.push && s.targets <= localTargets {
+	if s.local() {
 		return workflow.ExecuteLocalActivity(boundLocal.local(ctx), name, args...).Get(ctx, result)
 	}
 	return workflow.ExecuteActivity(b.activity(ctx), name, args...).Get(ctx, result)
@@ -72,14 +74,25 @@ func (s stages) analyze(ctx workflow.Context, plan Planned, result *ScanResult) 
 			defer batches.Done()
 			defer room.Release(1)
 			batch := AnalyzeInput{Plan: plan.Key, From: plan.Cuts[i], To: plan.Cuts[i+1], Push: s.push}
-			err := workflow.ExecuteActivity(boundAnalyze.activity(ctx), activityAnalyze, batch).Get(ctx, nil)
-			if err != nil {
+			if err := batch.run(ctx, plan.Quick && s.local()); err != nil {
 				result.failed(ctx, batch, err)
 			}
 		})
 	}
 	batches.Wait(ctx)
 	return ctx.Err()
+}
+
+// run has one batch analysed. A quick one is first tried as a local activity, as a push's other steps are: what is not read within
+// seconds after all gets the tries of any other.
+func (in AnalyzeInput) run(ctx workflow.Context, quick bool) error {
+	if quick {
+		err := workflow.ExecuteLocalActivity(boundQuick.local(ctx), activityAnalyze, in).Get(ctx, nil)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return workflow.ExecuteActivity(boundAnalyze.activity(ctx), activityAnalyze, in).Get(ctx, nil)
 }
 
 func (r *ScanResult) failed(ctx workflow.Context, batch AnalyzeInput, err error) {

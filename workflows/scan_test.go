@@ -183,6 +183,26 @@ func TestScanImages(t *testing.T) {
 		calls: around("analyze p [0,1) push=true"), local: []string{activityResolve, activityAssemble, activityAnnounce},
 		result: ScanResult{Plan: "p", Images: 1},
 	}, {
+		name: "push of a few small layers: all is local", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Quick: true}},
+		request: pushOf(1), calls: around("analyze p [0,1) push=true"),
+		local: []string{activityResolve, activityAnalyze, activityAssemble, activityAnnounce}, result: ScanResult{Plan: "p", Images: 1},
+	}, {
+		name: "small layers that are not read in a moment get the tries of others",
+		script: &script{plan: Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Quick: true}, analyze: func() func(int, int) error {
+			tries := 0
+			return func(int, int) error {
+				if tries++; tries < 4 {
+					return unavailable
+				}
+				return nil
+			}
+		}()},
+		request: pushOf(1), calls: around(repeat("analyze p [0,1) push=true", 4)...),
+		local: []string{activityResolve, activityAnalyze, activityAssemble, activityAnnounce}, result: ScanResult{Plan: "p", Images: 1},
+	}, {
+		name: "small layers of a sweep", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Quick: true}}, request: sweepOf(1),
+		calls: around("analyze p [0,1) push=false"), result: ScanResult{Plan: "p", Images: 1},
+	}, {
 		name: "push of many targets: nothing is local", script: &script{plan: Planned{Key: "p", Images: 1}}, request: pushOf(localTargets + 1),
 		calls: around(), result: ScanResult{Plan: "p", Images: 1},
 	}, {

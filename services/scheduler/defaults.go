@@ -10,8 +10,9 @@ import (
 
 const (
 	defaultListen = "127.0.0.1:8081"
-	// defaultPushSlots pushes at once keep a verdict within seconds while a dozen images are pushed together.
-	defaultPushSlots = 8
+	// defaultPushSlots pushes at once: beside a sweep that fills the processors a push takes seconds, and at five pushes a second fewer
+	// places would let a queue grow behind them.
+	defaultPushSlots = 32
 	// slotsAWorker requests for each layer that workers can read at once: most layers of a request are known already, so
 	// fewer would leave workers idle.
 	slotsAWorker = 4

@@ -201,6 +201,7 @@ type ResolveRequest struct {
 	Repository    string                 `protobuf:"bytes,2,opt,name=repository,proto3" json:"repository,omitempty"`
 	Tag           string                 `protobuf:"bytes,3,opt,name=tag,proto3" json:"tag,omitempty"`       // resolved to a digest by HEAD first; may be empty
 	Digest        string                 `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"` // may be empty when tag is given; when both are given the digest is read
+	Push          bool                   `protobuf:"varint,5,opt,name=push,proto3" json:"push,omitempty"`    // overtakes sweeps at the registry
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -261,6 +262,13 @@ func (x *ResolveRequest) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *ResolveRequest) GetPush() bool {
+	if x != nil {
+		return x.Push
+	}
+	return false
 }
 
 type ResolveResponse struct {
@@ -639,6 +647,7 @@ type AssembleRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Image         string                 `protobuf:"bytes,1,opt,name=image,proto3" json:"image,omitempty"`
 	Recipe        string                 `protobuf:"bytes,2,opt,name=recipe,proto3" json:"recipe,omitempty"`
+	Push          bool                   `protobuf:"varint,3,opt,name=push,proto3" json:"push,omitempty"` // overtakes sweeps in the worker
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -685,6 +694,13 @@ func (x *AssembleRequest) GetRecipe() string {
 		return x.Recipe
 	}
 	return ""
+}
+
+func (x *AssembleRequest) GetPush() bool {
+	if x != nil {
+		return x.Push
+	}
+	return false
 }
 
 type AssembleResponse struct {
@@ -814,14 +830,15 @@ const file_worker_v1_worker_proto_rawDesc = "" +
 	"\bAnalyzer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x16\n" +
-	"\x06config\x18\x03 \x01(\tR\x06config\"v\n" +
+	"\x06config\x18\x03 \x01(\tR\x06config\"\x8a\x01\n" +
 	"\x0eResolveRequest\x12\x1a\n" +
 	"\bregistry\x18\x01 \x01(\tR\bregistry\x12\x1e\n" +
 	"\n" +
 	"repository\x18\x02 \x01(\tR\n" +
 	"repository\x12\x10\n" +
 	"\x03tag\x18\x03 \x01(\tR\x03tag\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\tR\x06digest\"\xf4\x01\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x12\n" +
+	"\x04push\x18\x05 \x01(\bR\x04push\"\xf4\x01\n" +
 	"\x0fResolveResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12%\n" +
 	"\x0enot_applicable\x18\x02 \x01(\tR\rnotApplicable\x129\n" +
@@ -854,10 +871,11 @@ const file_worker_v1_worker_proto_rawDesc = "" +
 	"\x04done\x18\x02 \x01(\bR\x04done\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06reused\x18\x05 \x01(\bR\x06reused\"?\n" +
+	"\x06reused\x18\x05 \x01(\bR\x06reused\"S\n" +
 	"\x0fAssembleRequest\x12\x14\n" +
 	"\x05image\x18\x01 \x01(\tR\x05image\x12\x16\n" +
-	"\x06recipe\x18\x02 \x01(\tR\x06recipe\"\xd9\x01\n" +
+	"\x06recipe\x18\x02 \x01(\tR\x06recipe\x12\x12\n" +
+	"\x04push\x18\x03 \x01(\bR\x04push\"\xd9\x01\n" +
 	"\x10AssembleResponse\x12B\n" +
 	"\x04read\x18\x01 \x03(\v2..plimsoll.worker.v1.AssembleResponse.ReadEntryR\x04read\x12\x18\n" +
 	"\apartial\x18\x02 \x01(\bR\apartial\x12\x10\n" +

@@ -52,7 +52,7 @@ type Temporal struct {
 type Scheduler struct {
 	Listen     string   `yaml:"listen"`      // hooks, health and metrics when it runs alone; default 127.0.0.1:8081
 	Workers    []string `yaml:"workers"`     // gRPC targets; "dns:///worker:9090" for a headless service
-	PushSlots  int      `yaml:"push_slots"`  // push requests at once; default 8
+	PushSlots  int      `yaml:"push_slots"`  // push requests at once; default 32
 	SweepSlots int      `yaml:"sweep_slots"` // sweep requests at once; default 4 x worker slots
 }
 

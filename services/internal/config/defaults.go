@@ -35,7 +35,7 @@ func (f File) withDefaults() File {
 	def(&f.Worker.Admin, "127.0.0.1:9091")
 	def(&f.Worker.Slots, runtime.GOMAXPROCS(0)+1)
 	def(&f.Scheduler.Listen, "127.0.0.1:8081")
-	def(&f.Scheduler.PushSlots, 8)
+	def(&f.Scheduler.PushSlots, 32)
 	def(&f.Scheduler.SweepSlots, sweepPerSlot*f.Worker.Slots)
 	def(&f.Reporter.Listen, "127.0.0.1:8080")
 	def(&f.Reporter.Poll, time.Hour)

@@ -111,12 +111,12 @@ var docs = map[string]fieldDoc{
 
 	"registries[].sweep.cron":          {"0 1 * * *", "When a sweep starts: minute, hour, day, month, weekday (0 is Sunday); day and weekday must both fit. off: never by itself."},
 	"registries[].sweep.time_zone":     {"UTC", "IANA time zone of cron."},
-	"registries[].concurrency":         {"8", "Requests at once while the registry is listed, 1 to 256."},
+	"registries[].concurrency":         {"8", "Requests for documents and listings at once, 1 to 256; of several, one is kept for pushes."},
 	"registries[].requests_per_second": {"0", "Bound on the rate of requests while the registry is listed; 0: none."},
 
 	"scheduler.listen":      {"127.0.0.1:8081", "Address of hooks, health and metrics when the scheduler runs alone."},
 	"scheduler.workers":     {"", "gRPC targets of the workers when the scheduler runs alone; `dns:///name:port` finds all behind a name."},
-	"scheduler.push_slots":  {"8", "Pushes in work at once, 1 to 1024 requests; of several registries none holds more than three quarters."},
+	"scheduler.push_slots":  {"32", "Pushes in work at once, 1 to 1024 requests; of several registries none holds more than three quarters."},
 	"scheduler.sweep_slots": {"4 × worker.slots", "Sweep requests in work at once, 1 to 4096; each holds up to 64 images. Shared among registries as `push_slots` are."},
 
 	"worker.listen": {"127.0.0.1:9090", "gRPC address of a worker that runs alone."},

@@ -63,7 +63,7 @@ reporter:
 		}, {
 			ID: "second", URL: "http://10.0.0.1:5000", Kind: "distribution", Sweep: plimsoll.Schedule{Cron: "0 1 * * *", TimeZone: "UTC"}, Concurrency: 8,
 		}},
-		Scheduler: Scheduler{Listen: "127.0.0.1:8081", Workers: []string{"a:1", "b:2"}, PushSlots: 8, SweepSlots: 12},
+		Scheduler: Scheduler{Listen: "127.0.0.1:8081", Workers: []string{"a:1", "b:2"}, PushSlots: 32, SweepSlots: 12},
 		Worker:    Worker{Listen: "127.0.0.1:9090", Admin: "127.0.0.1:9091", Slots: 3},
 		Reporter: Reporter{Listen: "127.0.0.1:8080", Advisories: "/etc/plimsoll/osv", Poll: 30 * time.Minute, StaleAfter: 48 * time.Hour, ActiveDays: 60,
 			Organisation: "Example Ltd.", ReportCron: "0 6 * * 1", ReportZone: "UTC"},

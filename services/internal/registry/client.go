@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/gate"
 )
 
 // Options are what a Client's owner gives besides the registry's configuration. The zero value is usable.
@@ -38,8 +39,9 @@ type Client struct {
 	auth  *authorizer
 	cloud *cloud
 
-	slots     chan struct{} // discovery requests at once
+	slots     *gate.Gate    // discovery requests at once
 	pace      *rate.Limiter // discovery requests a second
+	ordinary  chan struct{} // of those that are not urgent one at a time waits for the pace
 	pause     pause
 	throttled atomic.Int64
 	waited    atomic.Int64 // nanoseconds
@@ -98,7 +100,7 @@ func newClient(r plimsoll.Registry, o Options, lim limits) (*Client, error) {
 	if concurrency <= 0 {
 		concurrency = defaultConcurrency
 	}
-	c.slots = make(chan struct{}, concurrency)
+	c.slots, c.ordinary = gate.New(concurrency), make(chan struct{}, 1)
 	c.pace = newPace(r.RequestsPerSecond)
 	return c, nil
 }
@@ -129,14 +131,38 @@ func (c *Client) ownScope() string {
 // Close drops the unused connections. Requests under way go on.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// enter takes one of the discovery slots and waits for the configured pace; leave gives the slot back.
+// enter takes one of the discovery slots; leave gives it back.
 func (c *Client) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case c.slots <- struct{}{}:
-		return func() { <-c.slots }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	return c.slots.Enter(ctx, urgent(ctx))
+}
+
+// keepPace waits for the configured pace. Each that waits has the next moment to itself, so what is not urgent stands in line before.
+func (c *Client) keepPace(ctx context.Context) error {
+	if c.pace.Limit() == rate.Inf {
+		return nil
 	}
+	if urgent(ctx) == nil {
+		select {
+		case c.ordinary <- struct{}{}:
+			defer func() { <-c.ordinary }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return c.pace.Wait(ctx)
+}
+
+type urgentKey struct{}
+
+// WithUrgent has requests under the context that is returned overtake others to the same registry.
+func WithUrgent(ctx context.Context) context.Context {
+	return context.WithValue(ctx, urgentKey{}, gate.Urgent)
+}
+
+// urgent is closed where requests are, else nil.
+func urgent(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(urgentKey{}).(<-chan struct{})
+	return c
 }
 
 func newPace(perSecond float64) *rate.Limiter {

@@ -136,7 +136,7 @@ func (c *Client) ask(ctx context.Context, k call, authorization string) (*http.R
 		return nil, fmt.Errorf("%s: %s: %w", k.what, where(u), err)
 	}
 	if k.gated {
-		if err := c.pace.Wait(ctx); err != nil {
+		if err := c.keepPace(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w: requests_per_second leaves no time: %w", k.what, where(u), plimsoll.ErrUnavailable, err)
 		}
 	}

@@ -123,8 +123,14 @@ func (s *system) start(ctx context.Context) (err error) {
 		return err
 	}
 	// Reading the advisories fills a core for a while; what is measured begins afterwards.
-	_, err = s.reporter.line(ctx, "a new generation of advisories stands")
-	return err
+	return until(ctx, startWithin, 200*time.Millisecond, func() (bool, error) {
+		b, err := get(ctx, s.api+"/api/v1/status", s.token)
+		if err != nil {
+			return false, err
+		}
+		var status struct{ Generation string }
+		return json.Unmarshal(b, &status) == nil && status.Generation != "", nil
+	})
 }
 
 func (s *system) startScheduler(ctx context.Context) (err error) {

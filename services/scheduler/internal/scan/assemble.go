@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/plimsoll/plimsoll"
+	scanv1 "github.com/plimsoll/plimsoll/proto/scan/v1"
 	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
 	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/workflows"
@@ -63,9 +64,12 @@ func (s *Scanner) Assemble(ctx context.Context, key string, beat func(string)) e
 // assembleImage has one image assembled. Errors end the step.
 func (s *Scanner) assembleImage(ctx context.Context, key string, plan workflows.Plan, image plimsoll.Digest) (assembled, error) {
 	var got *workerv1.AssembleResponse
+	in := &workerv1.AssembleRequest{
+		Image: string(image), Recipe: string(plan.Recipe), Push: plan.Request.GetLane() == scanv1.Lane_LANE_PUSH,
+	}
 	err := retry(ctx, passing, func(ctx context.Context, try int) error {
 		return ask(routed(ctx, image, try), assembleDeadline, func(ctx context.Context, o ...grpc.CallOption) (err error) {
-			got, err = s.pool.client.Assemble(ctx, &workerv1.AssembleRequest{Image: string(image), Recipe: string(plan.Recipe)}, o...)
+			got, err = s.pool.client.Assemble(ctx, in, o...)
 			return err
 		})
 	})

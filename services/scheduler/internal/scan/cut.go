@@ -14,6 +14,9 @@ import (
 const (
 	batchBytes  = 64 << 20
 	batchLayers = 64
+	// quickBytes and quickLayers are what a worker reads within a second.
+	quickBytes  = 8 << 20
+	quickLayers = 8
 )
 
 // ordered is layers largest first, ties by digest: the long ones start at once, and the same set always gives the same plan.

@@ -70,6 +70,7 @@ func (s *Scanner) Resolve(ctx context.Context, r *scanv1.ScanRequest, _ string, 
 	for _, l := range plan.Layers {
 		planned.Bytes = plus(planned.Bytes, l.Size)
 	}
+	planned.Quick = planned.Bytes <= quickBytes && len(plan.Layers) <= quickLayers
 	return planned, nil
 }
 
@@ -116,6 +117,7 @@ func (s *Scanner) resolveTarget(ctx context.Context, r *scanv1.ScanRequest, t *s
 	out := workflows.PlanTarget{Tag: t.GetTag(), Observed: t.GetObserved()}
 	in := &workerv1.ResolveRequest{
 		Registry: r.GetRegistry(), Repository: r.GetRepository(), Tag: t.GetTag(), Digest: t.GetDigest(),
+		Push: r.GetLane() == scanv1.Lane_LANE_PUSH,
 	}
 	var told plimsoll.Digest
 	if t.GetTag() != "" && t.GetObserved() == 0 {

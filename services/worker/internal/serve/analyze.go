@@ -129,7 +129,7 @@ func (j *job) run(ctx context.Context, f *flight) (outcome, error) {
 	if trying, _ := sound(missing, tried); len(trying) == 0 {
 		return j.quarantined(missing, tried, nil), nil
 	}
-	held, err := s.slots.hold(ctx, f.urgent)
+	held, err := hold(ctx, s.slots, f.urgent)
 	if err != nil {
 		return outcome{}, err
 	}

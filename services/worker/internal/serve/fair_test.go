@@ -85,7 +85,7 @@ func TestAWaitForARegistryLendsItsSlot(t *testing.T) {
 	if err := <-slow; err != nil {
 		t.Errorf("the slow registry's layer: %v", err)
 	}
-	if n := s.slots.busy(); n != 0 {
+	if n := s.slots.Held(); n != 0 {
 		t.Errorf("%d slots are still taken", n)
 	}
 }

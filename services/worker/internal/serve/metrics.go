@@ -41,5 +41,5 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) watch(s *Server) {
 	m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "plimsoll_worker_slots_busy", Help: "Layers being read now.",
-	}, func() float64 { return float64(s.slots.busy()) }))
+	}, func() float64 { return float64(s.slots.Held()) }))
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/plimsoll/plimsoll"
 	workerv1 "github.com/plimsoll/plimsoll/proto/worker/v1"
+	"github.com/plimsoll/plimsoll/services/internal/gate"
 	"github.com/plimsoll/plimsoll/services/internal/registry"
 	"github.com/plimsoll/plimsoll/services/internal/trace"
 	"github.com/plimsoll/plimsoll/services/worker/internal/assemble"
@@ -49,6 +50,10 @@ type Children interface {
 	Run(ctx context.Context, j child.Job, src io.Reader) ([]child.Facts, error)
 }
 
+// assemblies is how many images are put together at once for each slot: some wait for the bucket while others compute, and sweeps, which
+// ask for hundreds at once, leave the processor to a push.
+const assemblies = 2
+
 // ProgressEvery is how often a call says that it lives: callers take 15 s of silence for death.
 const ProgressEvery = 5 * time.Second
 
@@ -56,7 +61,8 @@ const ProgressEvery = 5 * time.Second
 type Server struct {
 	workerv1.UnimplementedWorkerServer
 	Options
-	slots     *slots
+	slots     *gate.Gate // layers that are read at once
+	assembly  *gate.Gate // images that are put together at once
 	flights   *flights
 	assembler *assemble.Assembler
 }
@@ -67,7 +73,7 @@ func New(ctx context.Context, o Options) *Server {
 		o.Progress = ProgressEvery
 	}
 	s := &Server{
-		Options: o, slots: newSlots(o.Slots), flights: newFlights(ctx),
+		Options: o, slots: gate.New(o.Slots), assembly: gate.New(assemblies * o.Slots), flights: newFlights(ctx),
 		assembler: assemble.New(o.Store, o.Recipe, o.Analyzers, o.Log),
 	}
 	o.Metrics.watch(s)
@@ -93,6 +99,9 @@ func (s *Server) Resolve(ctx context.Context, r *workerv1.ResolveRequest) (*work
 	src, err := s.registry(r.GetRegistry())
 	if err != nil {
 		return nil, toStatus(err)
+	}
+	if r.GetPush() {
+		ctx = registry.WithUrgent(ctx)
 	}
 	res, err := resolve.Resolve(ctx, src, s.Store, s.configs(), resolve.Request{
 		Repository: r.GetRepository(), Tag: r.GetTag(), Digest: plimsoll.Digest(r.GetDigest()),
@@ -127,6 +136,15 @@ func (s *Server) Assemble(ctx context.Context, r *workerv1.AssembleRequest) (*wo
 	if err != nil {
 		return nil, toStatus(err)
 	}
+	var urgent <-chan struct{}
+	if r.GetPush() {
+		urgent = gate.Urgent
+	}
+	leave, err := s.assembly.Enter(ctx, urgent)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	defer leave()
 	res, err := s.assembler.Assemble(ctx, image)
 	if err != nil {
 		return nil, toStatus(err)
