@@ -13,15 +13,15 @@ const MemoEpoch = "plimsoll-epoch"
 // ScanOptions are the options to start ScanImages for r with. A run of the same set joins the one in flight; a finished one
 // may be repeated, because a new message means that somebody wants to know again.
 func ScanOptions(r *scanv1.ScanRequest) client.StartWorkflowOptions {
-	queue, push := scanv1.TaskQueueSweep, r.GetLane() == scanv1.Lane_LANE_PUSH
-	if push {
+	queue := scanv1.TaskQueueSweep
+	if r.GetLane() == scanv1.Lane_LANE_PUSH {
 		queue = scanv1.TaskQueuePush
 	}
 	return client.StartWorkflowOptions{
 		ID:                       r.WorkflowID(),
 		TaskQueue:                queue,
 		Memo:                     map[string]any{MemoEpoch: r.GetEpoch()},
-		EnableEagerStart:         push, // by the scheduler that asks, which saves the way through the task queue
+		EnableEagerStart:         true, // by the scheduler that asks, which saves the way through the task queue
 		WorkflowExecutionTimeout: scanTimeout,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

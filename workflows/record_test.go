@@ -61,6 +61,8 @@ func (r recorder) scans() {
 	push := &script{plan: Planned{Key: "plans/demo/push", Cuts: []int{0, 2}, Images: 1, Bytes: 4096}}
 	defer r.host(scanv1.TaskQueuePush, func(w worker.Registry) { RegisterScan(w, push) })()
 	r.save("scan-push", r.run(ScanOptions(pushOf(1)), NameScan, pushOf(1)))
+	push.plan.Quick = true
+	r.save("scan-push-quick", r.run(ScanOptions(pushOf(1)), NameScan, pushOf(1)))
 
 	sweep := &script{plan: Planned{Key: "plans/demo/sweep", Cuts: []int{0, 1, 2, 65, 129, 140, 150, 160, 170, 180, 190, 200}, Images: 64, Bytes: 1 << 30}}
 	sweep.analyze = func(from, _ int) error {

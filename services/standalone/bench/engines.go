@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/url"
 	"os"
 	"time"
 
+	"github.com/plimsoll/plimsoll/services/standalone/faults/proxy"
 	"github.com/plimsoll/plimsoll/services/standalone/internal/engine"
 )
 
@@ -17,9 +19,67 @@ type addresses struct {
 	S3       engine.S3
 }
 
+// secretEnv holds the engines' secret, so that one that was killed comes back with it.
+const secretEnv = "PLIMSOLL_BENCH_SECRET"
+
+// links stand before the engines: one that was killed comes back on another port, and its clients know none but these.
+type links struct{ nats, temporal, s3 *proxy.Link }
+
+// link puts links before the engines of a system.
+func link(queue, bucket *addresses) (*links, error) {
+	u, err := url.Parse(queue.NATS.URL)
+	if err != nil {
+		return nil, err
+	}
+	l := &links{}
+	for _, one := range []struct {
+		link   **proxy.Link
+		target *string
+	}{{&l.nats, &u.Host}, {&l.temporal, &queue.Temporal.Address}, {&l.s3, &bucket.S3.Endpoint}} {
+		if *one.link, err = proxy.NewLink(*one.target); err != nil {
+			return nil, err
+		}
+		*one.target = (*one.link).Address()
+	}
+	queue.NATS.URL = u.String()
+	return l, nil
+}
+
+// restartQueue kills NATS and Temporal at once and starts them over what they left.
+func (s *system) restartQueue(ctx context.Context) error {
+	at, err := s.restartEngines(ctx, &s.queue, "queue")
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(at.NATS.URL)
+	if err != nil {
+		return err
+	}
+	s.links.nats.Aim(u.Host)
+	s.links.temporal.Aim(at.Temporal.Address)
+	return nil
+}
+
+func (s *system) restartBucket(ctx context.Context) error {
+	at, err := s.restartEngines(ctx, &s.bucket, "bucket")
+	if err != nil {
+		return err
+	}
+	s.links.s3.Aim(at.S3.Endpoint)
+	return nil
+}
+
+func (s *system) restartEngines(ctx context.Context, p **process, name string) (at addresses, err error) {
+	if err := (*p).kill(); err != nil {
+		return at, err
+	}
+	*p, at, err = s.engines(ctx, name)
+	return at, err
+}
+
 // runEngines is this program as the process of the engines: until its input ends.
 func runEngines(ctx context.Context, data string) error {
-	e, err := engine.Start(ctx, engine.Options{Data: data})
+	e, err := engine.Start(ctx, engine.Options{Data: data, Secret: os.Getenv(secretEnv)})
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,8 @@ func (s *system) kills(ctx context.Context) (all []killResult, err error) {
 		{"worker", func() error { return s.restartWorker(ctx) }},
 		{"scheduler", func() error { return errorOf(s.scheduler.kill(), func() error { return s.startScheduler(ctx) }) }},
 		{"reporter", func() error { return errorOf(s.reporter.kill(), func() error { return s.startReporter(ctx) }) }},
+		{"NATS and Temporal", func() error { return s.restartQueue(ctx) }},
+		{"S3", func() error { return s.restartBucket(ctx) }},
 	} {
 		before := 0.0
 		// The large layers of the bases come first, and with them no image is covered.

@@ -23,6 +23,7 @@ import (
 type options struct {
 	shared, corpus, bin string
 	work                string // folder of everything that is made
+	linked              bool   // engines stand behind links, so that they can be killed
 	sizes               []int
 	tags                int
 	scenarios           []string

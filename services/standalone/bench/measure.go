@@ -42,7 +42,9 @@ func measure(ctx context.Context, o options, manyimages string, n int) (r result
 		r.Registries, err = fair(ctx, o, manyimages, n)
 	}
 	if err == nil && o.wants("kill") {
+		o.linked = true
 		err = o.fresh(ctx, manyimages, []int{n}, nil, func(s *system) (err error) { r.Kill, err = s.kills(ctx); return err })
+		o.linked = false
 	}
 	if err == nil && o.wants("flood") {
 		err = o.fresh(ctx, manyimages, []int{n, max(10, n/10)}, nil, func(s *system) (err error) { r.Flood, err = s.flood(ctx); return err })

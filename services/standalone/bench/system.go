@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -42,6 +43,8 @@ type system struct {
 	token  string
 
 	temporalAt engine.Temporal
+	secret     string // of the engines
+	links      *links // nil where no engine is killed
 }
 
 // fakeRegistry is one manyimages.
@@ -54,7 +57,7 @@ type fakeRegistry struct {
 // freeAddress is an address of loopback that was free a moment ago, below the ports that the kernel hands out.
 func freeAddress() (string, error) {
 	for range 100 {
-		at := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(8000))
+		at := fmt.Sprintf("127.0.0.1:%d", 12000+mathrand.IntN(8000))
 		l, err := net.Listen("tcp", at)
 		if err == nil {
 			return at, l.Close()
@@ -84,17 +87,19 @@ func (s *system) registryAt(ctx context.Context, manyimages, id string, n int) (
 
 // start starts every part over the registries that stand.
 func (s *system) start(ctx context.Context) (err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	var queue, bucket addresses
+	s.secret = rand.Text()
 	// Each process runs all three engines and is used for some of them: an idle one costs next to nothing.
-	if s.queue, queue, err = s.engines(ctx, self, "queue"); err != nil {
+	if s.queue, queue, err = s.engines(ctx, "queue"); err != nil {
 		return err
 	}
-	if s.bucket, bucket, err = s.engines(ctx, self, "bucket"); err != nil {
+	if s.bucket, bucket, err = s.engines(ctx, "bucket"); err != nil {
 		return err
+	}
+	if s.o.linked {
+		if s.links, err = link(&queue, &bucket); err != nil {
+			return err
+		}
 	}
 	s.temporalAt = queue.Temporal
 	if err := s.tokens(); err != nil {
@@ -164,9 +169,13 @@ func (s *system) part(name string) (*process, error) {
 	return spawn(s.dir, name, s.env, filepath.Join(s.o.bin, "plimsoll"), name, "--config", s.config)
 }
 
-func (s *system) engines(ctx context.Context, self, name string) (*process, addresses, error) {
+func (s *system) engines(ctx context.Context, name string) (*process, addresses, error) {
 	var at addresses
-	p, err := spawn(s.dir, name, nil, self, "-engines", filepath.Join(s.dir, name))
+	self, err := os.Executable()
+	if err != nil {
+		return nil, at, err
+	}
+	p, err := spawn(s.dir, name, []string{secretEnv + "=" + s.secret}, self, "-engines", filepath.Join(s.dir, name))
 	if err != nil {
 		return nil, at, err
 	}

@@ -58,8 +58,7 @@ func (s *Scanner) Resolve(ctx context.Context, r *scanv1.ScanRequest, _ string, 
 	}
 	plan := planOf(r, recipe, all)
 	plan.Scope = s.scopes[r.GetRegistry()]
-	// Another recipe is another plan: two runs, before and after an upgrade, do not overwrite each other.
-	key := blob.PlanKey(r.GetRegistry(), r.Key()+"-"+string(recipe))
+	key := planKey(r, recipe)
 	if err := s.keepPending(ctx, key, &plan); err != nil {
 		return workflows.Planned{}, err
 	}
@@ -72,6 +71,16 @@ func (s *Scanner) Resolve(ctx context.Context, r *scanv1.ScanRequest, _ string, 
 	}
 	planned.Quick = planned.Bytes <= quickBytes && len(plan.Layers) <= quickLayers
 	return planned, nil
+}
+
+// planKey is a key of the run's own, as its workflow's id is: a push and a sweep of the same targets may run at once, and so may two
+// runs before and after an upgrade. None overwrites what another one reads its layers from.
+func planKey(r *scanv1.ScanRequest, recipe plimsoll.Recipe) string {
+	id := r.Key() + "-" + string(recipe)
+	if r.GetRecipe() == "" {
+		id += "-push"
+	}
+	return blob.PlanKey(r.GetRegistry(), id)
 }
 
 // check refuses a request that no part of ours would make.

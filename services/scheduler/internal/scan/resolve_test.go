@@ -275,6 +275,26 @@ func FuzzPlatformOf(f *testing.F) {
 }
 
 // TestResolveWhatIsListedOnly: where a question by tag might fetch from elsewhere, a digest that is gone is left to the next listing.
+// TestResolveBesideAnother: a sweep that asks for the targets of a push in work leaves the push's plan as it is.
+func TestResolveBesideAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, &fake{})
+	push := b.request(&scanv1.Target{Tag: "v1"})
+	push.Lane, push.Recipe = scanv1.Lane_LANE_PUSH, ""
+	sweep := b.request(&scanv1.Target{Tag: "v1"})
+	keys := map[string]bool{}
+	for _, r := range []*scanv1.ScanRequest{push, sweep} {
+		planned, err := b.Resolve(t.Context(), r, "", func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[planned.Key] = true
+	}
+	if len(keys) != 2 {
+		t.Errorf("plans %v, want one each", keys)
+	}
+}
+
 func TestResolveWhatIsListedOnly(t *testing.T) {
 	t.Parallel()
 	for _, listed := range []bool{false, true} {

@@ -24,7 +24,7 @@ type Options struct {
 	// Only starts one engine alone: EngineTemporal or EngineS3. Empty: all. A test of faults runs each in a process of its
 	// own, so that it can be killed alone.
 	Only string
-	// Secret is the bucket's secret key in place of one made at each start, so that clients outlive a restart.
+	// Secret is NATS's password and the bucket's secret key in place of those made at each start, so that clients outlive a restart.
 	Secret string
 	// TemporalTLS are the files that Temporal's listener speaks TLS with; nil: plain text.
 	TemporalTLS *TLSFiles

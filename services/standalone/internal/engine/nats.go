@@ -34,7 +34,7 @@ func startNATS(ctx context.Context, dir string, o Options) (NATS, stopFunc, erro
 		}
 		dir, remove = tmp, func() error { return os.RemoveAll(tmp) }
 	}
-	n := NATS{User: user, Password: secret(), Memory: o.Transient}
+	n := NATS{User: user, Password: o.secret(), Memory: o.Transient}
 	opts, err := natsOptions(dir, n)
 	if err != nil {
 		return NATS{}, nil, errors.Join(fmt.Errorf("start nats: %w", err), remove())
