@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
@@ -31,32 +33,25 @@ func ScanOptions(r *scanv1.ScanRequest) client.StartWorkflowOptions {
 // SweepOptions are the options to start SweepRegistry by hand with; one that runs already is joined. A schedule uses their
 // ID, TaskQueue and WorkflowExecutionTimeout for its action.
 func SweepOptions(registry string) client.StartWorkflowOptions {
-	return client.StartWorkflowOptions{
-		ID:                       SweepID(registry),
-		TaskQueue:                scanv1.TaskQueueSweeps,
-		WorkflowExecutionTimeout: sweepTimeout,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-	}
+	return joined(SweepID(registry), sweepTimeout)
 }
 
 // PlanOptions are the options to start PlanSweep with; one that runs already is joined.
 func PlanOptions(registry string) client.StartWorkflowOptions {
-	return client.StartWorkflowOptions{
-		ID:                       PlanID(registry),
-		TaskQueue:                scanv1.TaskQueueSweeps,
-		WorkflowExecutionTimeout: planTimeout,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-	}
+	return joined(PlanID(registry), planTimeout)
 }
 
 // RetryOptions are the options to start RetryCause with; one of the same cause that runs already is joined.
 func RetryOptions(in RetryInput) client.StartWorkflowOptions {
+	return joined(RetryID(in), planTimeout)
+}
+
+// joined are the options of what concerns a whole registry: one of an id runs at a time, as often as it is asked for.
+func joined(id string, timeout time.Duration) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
-		ID:                       RetryID(in),
+		ID:                       id,
 		TaskQueue:                scanv1.TaskQueueSweeps,
-		WorkflowExecutionTimeout: planTimeout,
+		WorkflowExecutionTimeout: timeout,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 	}
