@@ -13,6 +13,9 @@ const (
 	clockTolerance = 2 * time.Second
 	// clockPatience is the longest call whose answer tells the time.
 	clockPatience = time.Second
+	// signedWithin is how far a request's signature may be from the time of an S3 server ("Authenticating requests", Amazon S3 API
+	// reference): a machine whose clock is further off cannot use the bucket.
+	signedWithin = 15 * time.Minute
 )
 
 // clock follows the bucket's clock. What several machines order by time is stamped with it, so that one whose clock is wrong

@@ -1,9 +1,15 @@
 package blob
 
 import (
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/plimsoll/plimsoll"
 )
 
 func TestClockFollowsTheBuckets(t *testing.T) {
@@ -32,5 +38,19 @@ func TestClockFollowsTheBuckets(t *testing.T) {
 	c.heard("yesterday", start, start)
 	if got := c.time(); !got.Equal(start) {
 		t.Errorf("after a date that is none: %s, want %s", got, start)
+	}
+}
+
+// TestClockTooFarOff: a server that refuses a signature for its time says "denied" and no more; the keys are not to blame then.
+func TestClockTooFarOff(t *testing.T) {
+	t.Parallel()
+	s := &Store{clock: &clock{now: time.Now}, where: "s3.example/plimsoll"}
+	denied := minio.ErrorResponse{StatusCode: http.StatusForbidden, Code: minio.AccessDenied, Message: "Access Denied."}
+	for off, want := range map[time.Duration]string{time.Minute: "check bucket.access_key", time.Hour: "clock is 1h0m0s off", -time.Hour: "set it by NTP"} {
+		s.clock.offset.Store(int64(off))
+		err := s.wrap(t.Context(), "look for the bucket", "", denied)
+		if !errors.Is(err, plimsoll.ErrDenied) || !strings.Contains(err.Error(), want) || off != time.Minute && strings.Contains(err.Error(), "access_key") {
+			t.Errorf("%s off: %v; want %q", off, err, want)
+		}
 	}
 }

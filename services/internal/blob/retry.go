@@ -95,7 +95,12 @@ func (s *Store) wrap(ctx context.Context, step, key string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s %s: %w", step, s.at(key), context.Cause(ctx))
 	}
-	if kind := kindOf(err); kind != nil && !errors.Is(err, kind) {
+	kind := kindOf(err)
+	if off := s.ClockOffset(); errors.Is(kind, plimsoll.ErrDenied) && off.Abs() > signedWithin {
+		kind = fmt.Errorf("%w: this machine's clock is %s off (the bucket's is %s), and S3 refuses what was signed more than %s ago or ahead: set it by NTP",
+			plimsoll.ErrDenied, off.Abs().Round(time.Second), s.Now().UTC().Format(time.RFC3339), signedWithin)
+	}
+	if kind != nil && !errors.Is(err, kind) {
 		return fmt.Errorf("%s %s: %w: %w", step, s.at(key), kind, err)
 	}
 	return fmt.Errorf("%s %s: %w", step, s.at(key), err)

@@ -6,25 +6,30 @@ import (
 	"testing"
 )
 
-// clocksDiffer is F24: one worker's clock is an hour ahead, another's and a second scheduler's an hour behind, and then theirs are
-// set right. A tag that moves meanwhile has the verdict of where it moved last, whoever saw it.
+// clocksDiffer is F24: one worker's clock is ahead, another's and a second scheduler's are behind, as far as S3 takes what they sign,
+// and then theirs are set right. A tag that moves meanwhile has the verdict of where it moved last, whoever saw it. Who is an hour off
+// does not begin, and says why.
 func clocksDiffer(t *testing.T, s *system) {
 	second := s.newPart(t, "scheduler", 1+len(s.schedulers))
 	s.schedulers = append(s.schedulers, second)
-	skews := []string{"3600", "-3600", "0"}
+	skews := []string{ahead, "-" + ahead, "0"}
 	for i, w := range s.workers {
 		w.env = []string{"PLIMSOLL_FAULT_CLOCK=" + skews[i%len(skews)]}
 	}
-	second.env = []string{"PLIMSOLL_FAULT_CLOCK=-3600"}
 	program, err := otherClock()
 	if err != nil {
 		t.Fatal(err)
 	}
 	second.program = program
+	second.env = []string{"PLIMSOLL_FAULT_CLOCK=-3600"}
+	if err := s.tryStart(second); err == nil || !strings.Contains(err.Error(), "clock is 1h0m") {
+		t.Fatalf("a scheduler whose clock is an hour behind: %v; want its clock named", err)
+	}
+	second.env = []string{"PLIMSOLL_FAULT_CLOCK=-" + ahead}
 	s.start(t, second)
 	s.replace(t, s.workers, otherClock)
 	s.replace(t, s.schedulers[:1], otherClock)
-	for i, want := range []float64{-3600, 3600} {
+	for i, want := range []float64{-aheadSeconds, aheadSeconds} {
 		got, err := s.metric(t.Context(), s.workers[i], "plimsoll_clock_offset_seconds")
 		if err != nil || got < want-3 || got > want+3 {
 			t.Fatalf("%s says that the bucket is %vs ahead (%v), want about %vs: the fault did not strike", s.workers[i].name, got, err, want)
@@ -56,6 +61,12 @@ func clocksDiffer(t *testing.T, s *system) {
 		}
 	}
 }
+
+// ahead is a skew in seconds below the quarter of an hour that S3 takes.
+const (
+	ahead        = "840"
+	aheadSeconds = 840
+)
 
 func (s *system) logOf(name string) string {
 	for _, p := range s.parts {

@@ -42,8 +42,9 @@ func comparerChanged(t *testing.T, s *system) {
 	s.replace(t, s.reporters, otherComparer)
 	eventually(t, "verdicts are those of the other comparer", func() error {
 		now, err := s.scanned(t.Context(), s.reporter(), corp)
-		if err == nil && (len(now) != len(known) || findings(now) != 0 || findings(known) == 0) {
-			err = fmt.Errorf("%d images with %d findings, had %d with %d, want the same images with none", len(now), findings(now), len(known), findings(known))
+		// To it every version is the newer one: what has no end is all that is still found.
+		if err == nil && (len(now) != len(known) || 2*findings(now) > findings(known) || findings(known) == 0) {
+			err = fmt.Errorf("%d images with %d findings, had %d with %d, want the same images with less than half", len(now), findings(now), len(known), findings(known))
 		}
 		return err
 	})
