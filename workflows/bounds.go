@@ -61,8 +61,8 @@ var (
 	boundAnnounce = bound{try: time.Minute, attempts: 8, first: 500 * time.Millisecond, longest: 10 * time.Second}
 	// The same steps for a push: a verdict is wanted within seconds, and the queue tries again soon.
 	boundLocal = bound{try: time.Minute, total: 3 * time.Minute, attempts: 3, first: 200 * time.Millisecond, longest: 2 * time.Second}
-	// A push's small layers, see [Planned.Quick]: with the steps around it a workflow task ends within five seconds.
-	boundQuick = bound{try: 4 * time.Second, total: 4 * time.Second, attempts: 1}
+	// A push's small layers, see [Planned.Quick]. Who ends it early has them read again, so it has time for a registry that is slow.
+	boundQuick = bound{try: time.Minute, total: time.Minute, attempts: 1}
 
 	// No worker answers while all of them restart.
 	boundBegin = bound{try: 30 * time.Second, total: 15 * time.Minute, first: time.Second, longest: 30 * time.Second}

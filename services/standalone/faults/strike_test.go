@@ -59,10 +59,13 @@ func (s *system) acquaint(t *testing.T) {
 	s.settle(t)
 }
 
+// heldSize is above what a push reads in passing (quickBytes of the scheduler), so that a layer is held by an activity as a large one is.
+const heldSize = 9 << 20
+
 // heldLayer pushes an image and returns when a worker is in the middle of its own layer, where it stays until the gate opens.
 func (s *system) heldLayer(t *testing.T, repository, tag string) (made, *proxy.Gate, *part) {
 	t.Helper()
-	m := s.newImage(t, 96<<10)
+	m := s.newImage(t, heldSize)
 	g := proxy.NewGate(1, int64(s.chance(64<<10)), isLayer(m.own))
 	bendDoors(s.workers, corp, g.Fault)
 	s.push(t, corp, repository, tag, m)
