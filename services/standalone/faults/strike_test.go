@@ -62,11 +62,18 @@ func (s *system) acquaint(t *testing.T) {
 // heldSize is above what a push reads in passing (quickBytes of the scheduler), so that a layer is held by an activity as a large one is.
 const heldSize = 9 << 20
 
-// heldLayer pushes an image and returns when a worker is in the middle of its own layer, where it stays until the gate opens.
+// heldLayer pushes an image and returns when a worker is in the middle of its own layer, where it stays until the gate opens. Who asks
+// for the layer anew gets it.
 func (s *system) heldLayer(t *testing.T, repository, tag string) (made, *proxy.Gate, *part) {
 	t.Helper()
+	return s.held(t, repository, tag, 1)
+}
+
+// held is heldLayer for so many readings; negative: for all.
+func (s *system) held(t *testing.T, repository, tag string, readings int64) (made, *proxy.Gate, *part) {
+	t.Helper()
 	m := s.newImage(t, heldSize)
-	g := proxy.NewGate(1, int64(s.chance(64<<10)), isLayer(m.own))
+	g := proxy.NewGate(readings, int64(s.chance(64<<10)), isLayer(m.own))
 	bendDoors(s.workers, corp, g.Fault)
 	s.push(t, corp, repository, tag, m)
 	return m, g, s.reached(t, g)

@@ -20,7 +20,7 @@ import (
 func workflowsChanged(t *testing.T, s *system) {
 	s.underLoad(t, func() {
 		for _, program := range []func() (string, error){otherWorkflows, nil} {
-			m, g, _ := s.heldLayer(t, "workflows/app", fmt.Sprint(s.count()))
+			m, g, _ := s.held(t, "workflows/app", fmt.Sprint(s.count()), -1)
 			s.mustBeQueued(t, m)
 			s.crashed(1) // a host that ends gives what it has not done in ten seconds to the next
 			s.replace(t, s.schedulers, program)
