@@ -23,6 +23,19 @@ var Urgent = func() <-chan struct{} {
 	return c
 }()
 
+type urgentKey struct{}
+
+// WithUrgent marks what is done under the context that is returned as urgent, for gates further down.
+func WithUrgent(ctx context.Context) context.Context {
+	return context.WithValue(ctx, urgentKey{}, Urgent)
+}
+
+// UrgentIn is [Urgent] where the context is marked so, else nil: never.
+func UrgentIn(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(urgentKey{}).(<-chan struct{})
+	return c
+}
+
 // Enter waits for a place; leave gives it back and is called once. Work is urgent when that channel is closed, which may happen while
 // it waits; nil never is. The error is the context's cause.
 func (g *Gate) Enter(ctx context.Context, urgent <-chan struct{}) (leave func(), err error) {

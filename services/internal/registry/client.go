@@ -131,9 +131,9 @@ func (c *Client) ownScope() string {
 // Close drops the unused connections. Requests under way go on.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// enter takes one of the discovery slots; leave gives it back.
+// enter takes one of the discovery slots; leave gives it back. What is marked by [gate.WithUrgent] passes by the rest.
 func (c *Client) enter(ctx context.Context) (leave func(), err error) {
-	return c.slots.Enter(ctx, urgent(ctx))
+	return c.slots.Enter(ctx, gate.UrgentIn(ctx))
 }
 
 // keepPace waits for the configured pace. Each that waits has the next moment to itself, so what is not urgent stands in line before.
@@ -141,7 +141,7 @@ func (c *Client) keepPace(ctx context.Context) error {
 	if c.pace.Limit() == rate.Inf {
 		return nil
 	}
-	if urgent(ctx) == nil {
+	if gate.UrgentIn(ctx) == nil {
 		select {
 		case c.ordinary <- struct{}{}:
 			defer func() { <-c.ordinary }()
@@ -150,19 +150,6 @@ func (c *Client) keepPace(ctx context.Context) error {
 		}
 	}
 	return c.pace.Wait(ctx)
-}
-
-type urgentKey struct{}
-
-// WithUrgent has requests under the context that is returned overtake others to the same registry.
-func WithUrgent(ctx context.Context) context.Context {
-	return context.WithValue(ctx, urgentKey{}, gate.Urgent)
-}
-
-// urgent is closed where requests are, else nil.
-func urgent(ctx context.Context) <-chan struct{} {
-	c, _ := ctx.Value(urgentKey{}).(<-chan struct{})
-	return c
 }
 
 func newPace(perSecond float64) *rate.Limiter {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/gate"
 )
 
 // TestUrgentOvertakes: others hold every place they may have, more of them wait, and an urgent request is answered all the same.
@@ -37,7 +38,7 @@ func TestUrgentOvertakes(t *testing.T) {
 	for range places - 1 {
 		<-begun
 	}
-	if _, err := c.Head(WithUrgent(t.Context()), repository, tag); err != nil {
+	if _, err := c.Head(gate.WithUrgent(t.Context()), repository, tag); err != nil {
 		t.Errorf("an urgent request beside %d others: %v", others, err)
 	}
 	close(answered)
@@ -69,7 +70,7 @@ func TestUrgentAtAPace(t *testing.T) {
 	for range perSecond {
 		<-burst
 	}
-	if _, err := c.Head(WithUrgent(t.Context()), repository, tag); err != nil {
+	if _, err := c.Head(gate.WithUrgent(t.Context()), repository, tag); err != nil {
 		t.Fatal(err)
 	}
 	if n := before.Load(); n > others/2 {

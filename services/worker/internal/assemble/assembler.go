@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 
 	"github.com/plimsoll/plimsoll"
+	"github.com/plimsoll/plimsoll/services/internal/gate"
 )
 
 // Bounds of the caches. A node of a merged tree takes about 150 bytes, an entry of decoded facts about 120.
@@ -39,6 +41,7 @@ type Assembler struct {
 	analyzers []plimsoll.Analyzer
 	states    *cache[chain, *state]
 	facts     *cache[plimsoll.Digest, *layerFacts]
+	compute   *gate.Gate // inventories drawn at once: one processor is left to pushes
 	log       *slog.Logger
 }
 
@@ -52,7 +55,7 @@ func (c chain) then(layer plimsoll.Digest) chain {
 // New makes an assembler; analyzers are those that the facts were made by.
 func New(store Store, recipe plimsoll.Recipe, analyzers []plimsoll.Analyzer, log *slog.Logger) *Assembler {
 	return &Assembler{
-		store: store, recipe: recipe, analyzers: analyzers, log: log,
+		store: store, recipe: recipe, analyzers: analyzers, compute: gate.New(runtime.GOMAXPROCS(0)), log: log,
 		states: newCache[chain, *state](maxStateNodes), facts: newCache[plimsoll.Digest, *layerFacts](maxFactsBytes),
 	}
 }
@@ -83,7 +86,10 @@ func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result
 		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
 	}
 	whole = whole && !config.missing
-	inv := inventory(img, a.recipe, s, config.configFacts)
+	inv, err := a.draw(ctx, img, s, config.configFacts)
+	if err != nil {
+		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
+	}
 	keep := a.store.Keep
 	if !whole {
 		kept, key, err := a.store.Inventory(ctx, image)
@@ -100,6 +106,16 @@ func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result
 		return Result{}, fmt.Errorf("assemble %s: write inventory: %w", image.Short(), err)
 	}
 	return Result{Read: inv.Read, Partial: !whole, Key: key}, nil
+}
+
+// draw makes the inventory when a processor may be used for it.
+func (a *Assembler) draw(ctx context.Context, img plimsoll.Image, s *state, config configFacts) (plimsoll.Inventory, error) {
+	leave, err := a.compute.Enter(ctx, gate.UrgentIn(ctx))
+	if err != nil {
+		return plimsoll.Inventory{}, err
+	}
+	defer leave()
+	return inventory(img, a.recipe, s, config), nil
 }
 
 // merge applies the layers on top of the longest prefix that is known. whole tells that every layer had facts.

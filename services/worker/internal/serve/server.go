@@ -50,8 +50,8 @@ type Children interface {
 	Run(ctx context.Context, j child.Job, src io.Reader) ([]child.Facts, error)
 }
 
-// assemblies is how many images are put together at once for each slot: some wait for the bucket while others compute, and sweeps, which
-// ask for hundreds at once, leave the processor to a push.
+// assemblies is how many images are put together at once for each slot: some wait for the bucket while others compute, and sweeps ask for
+// hundreds at once.
 const assemblies = 2
 
 // ProgressEvery is how often a call says that it lives: callers take 15 s of silence for death.
@@ -101,7 +101,7 @@ func (s *Server) Resolve(ctx context.Context, r *workerv1.ResolveRequest) (*work
 		return nil, toStatus(err)
 	}
 	if r.GetPush() {
-		ctx = registry.WithUrgent(ctx)
+		ctx = gate.WithUrgent(ctx)
 	}
 	res, err := resolve.Resolve(ctx, src, s.Store, s.configs(), resolve.Request{
 		Repository: r.GetRepository(), Tag: r.GetTag(), Digest: plimsoll.Digest(r.GetDigest()),
@@ -136,11 +136,10 @@ func (s *Server) Assemble(ctx context.Context, r *workerv1.AssembleRequest) (*wo
 	if err != nil {
 		return nil, toStatus(err)
 	}
-	var urgent <-chan struct{}
 	if r.GetPush() {
-		urgent = gate.Urgent
+		ctx = gate.WithUrgent(ctx)
 	}
-	leave, err := s.assembly.Enter(ctx, urgent)
+	leave, err := s.assembly.Enter(ctx, gate.UrgentIn(ctx))
 	if err != nil {
 		return nil, toStatus(err)
 	}
