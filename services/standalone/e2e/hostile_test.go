@@ -192,7 +192,8 @@ func familyPeak(pid int) (peak int64) {
 	return peak
 }
 
-// gatewayAside is what the embedded S3 gateway prints when a client breaks off what it sends, as a cancelled step does. It takes no logger.
+// gatewayAside is what the embedded S3 gateway, which takes no logger, printed once on a busy machine: by its words a request that ended
+// early, as those of a cancelled step do. A scan that suffers from it differs in its images, which are compared below.
 const gatewayAside = "\x1b[31m[INTERNAL ERROR]: unexpected EOF\x1b[0m\n"
 
 // check looks at the scan as a whole.
