@@ -26,6 +26,7 @@ type pushResult struct {
 const (
 	pushEvery  = 200 * time.Millisecond // 5 a second
 	pushWithin = 2 * time.Minute
+	slowPush   = time.Second // said as they come
 	// askEvery is how often the API is asked whether the verdict stands: what is measured is late by half of it.
 	askEvery = 20 * time.Millisecond
 )
@@ -53,6 +54,7 @@ func (s *system) pushes(ctx context.Context, r *fakeRegistry, last time.Duration
 			i := order[next%n]
 			next++
 			all.Go(func() {
+				since := time.Since(began)
 				took, err := s.pushOne(ctx, r, i)
 				mu.Lock()
 				defer mu.Unlock()
@@ -62,6 +64,9 @@ func (s *system) pushes(ctx context.Context, r *fakeRegistry, last time.Duration
 					return
 				}
 				out.Times = append(out.Times, took)
+				if took > slowPush {
+					s.say("a slow push: begun after %v, it took %v", since.Round(time.Millisecond), took.Round(time.Millisecond))
+				}
 			})
 			continue
 		}

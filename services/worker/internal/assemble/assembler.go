@@ -18,6 +18,8 @@ import (
 const (
 	maxStateNodes = 1_500_000 // of merged trees: some 220 MB, or the bases of about a hundred kinds of images
 	maxFactsBytes = 192 << 20 // of decoded facts
+	maxOwnerBytes = 32 << 20  // of who owns the files of bases: some hundred bases
+	maxWholes     = 20_000    // images whose layers were merged, remembered by name alone: about 2 MB
 	maxLayers     = 512       // of an image; resolving refuses more, so does this
 )
 
@@ -41,7 +43,9 @@ type Assembler struct {
 	analyzers []plimsoll.Analyzer
 	states    *cache[chain, *state]
 	facts     *cache[plimsoll.Digest, *layerFacts]
-	compute   *gate.Gate // inventories drawn at once: one processor is left to pushes
+	owners    *cache[chain, *owners]  // of prefixes that images share
+	wholes    *cache[chain, struct{}] // all layers of images that were met
+	compute   *gate.Gate              // inventories drawn at once: one processor is left to pushes
 	log       *slog.Logger
 }
 
@@ -57,6 +61,7 @@ func New(store Store, recipe plimsoll.Recipe, analyzers []plimsoll.Analyzer, log
 	return &Assembler{
 		store: store, recipe: recipe, analyzers: analyzers, compute: gate.New(runtime.GOMAXPROCS(0)), log: log,
 		states: newCache[chain, *state](maxStateNodes), facts: newCache[plimsoll.Digest, *layerFacts](maxFactsBytes),
+		owners: newCache[chain, *owners](maxOwnerBytes), wholes: newCache[chain, struct{}](maxWholes),
 	}
 }
 
@@ -77,7 +82,7 @@ func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result
 	if img.NotApplicable != "" || len(img.Layers) > maxLayers {
 		return Result{}, fmt.Errorf("assemble %s: %w: it holds no image (%s)", image.Short(), plimsoll.ErrInvalid, img.NotApplicable)
 	}
-	s, whole, err := a.merge(ctx, img)
+	m, err := a.merge(ctx, img)
 	if err != nil {
 		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
 	}
@@ -85,8 +90,8 @@ func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result
 	if err != nil {
 		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
 	}
-	whole = whole && !config.missing
-	inv, err := a.draw(ctx, img, s, config.configFacts)
+	whole := m.whole && !config.missing
+	inv, err := a.draw(ctx, img, m, config.configFacts)
 	if err != nil {
 		return Result{}, fmt.Errorf("assemble %s: %w", image.Short(), err)
 	}
@@ -109,48 +114,85 @@ func (a *Assembler) Assemble(ctx context.Context, image plimsoll.Digest) (Result
 }
 
 // draw makes the inventory when a processor may be used for it.
-func (a *Assembler) draw(ctx context.Context, img plimsoll.Image, s *state, config configFacts) (plimsoll.Inventory, error) {
+func (a *Assembler) draw(ctx context.Context, img plimsoll.Image, m chained, config configFacts) (plimsoll.Inventory, error) {
 	leave, err := a.compute.Enter(ctx, gate.UrgentIn(ctx))
 	if err != nil {
 		return plimsoll.Inventory{}, err
 	}
 	defer leave()
-	return inventory(img, a.recipe, s, config), nil
+	return inventory(img, a.recipe, m.state, a.ownersOf(m), config), nil
 }
 
-// merge applies the layers on top of the longest prefix that is known. whole tells that every layer had facts.
-func (a *Assembler) merge(ctx context.Context, img plimsoll.Image) (s *state, whole bool, err error) {
+// ownersOf tells who owns the files of a merged tree: by what is known of the prefix that it shares with others, where that holds.
+func (a *Assembler) ownersOf(m chained) *owners {
+	if m.base == nil {
+		return m.state.owned()
+	}
+	below, ok := a.owners.get(m.prefix)
+	if !ok {
+		below = m.base.ownedBelow()
+		a.owners.put(m.prefix, below, below.cost())
+	}
+	if o := below.above(m.base, m.state); o != nil {
+		return o
+	}
+	return m.state.owned()
+}
+
+// chained is an image's merged layers.
+type chained struct {
+	state  *state
+	whole  bool   // every layer had facts
+	base   *state // of the longest prefix that another image had too; nil: none is known
+	prefix chain  // of base
+}
+
+// merge applies the layers on top of the longest prefix that is known, and remembers each prefix: other images stand on it. All
+// the layers of an image are remembered when they are met again, since hardly any image is another one's base.
+func (a *Assembler) merge(ctx context.Context, img plimsoll.Image) (m chained, err error) {
 	chains := make([]chain, len(img.Layers)+1)
 	for i, l := range img.Layers {
 		chains[i+1] = chains[i].then(l.Digest)
 	}
-	s, whole = &state{}, true
+	m.state, m.whole = &state{}, true
 	from := 0
 	for i := len(img.Layers); i > 0; i-- {
 		if known, ok := a.states.get(chains[i]); ok {
-			s, from = known, i
+			m.state, from = known, i
 			break
 		}
 	}
+	if from > 0 {
+		m.base, m.prefix = m.state, chains[from]
+	}
+	again := a.metAgain(chains[len(img.Layers)])
 	for i := from; i < len(img.Layers); i++ {
 		if err := ctx.Err(); err != nil {
-			return nil, false, context.Cause(ctx)
+			return chained{}, context.Cause(ctx)
 		}
-		l, err := a.layer(ctx, img.Layers[i])
+		keep := again || i < len(img.Layers)-1
+		l, err := a.layer(ctx, img.Layers[i], keep)
 		if err != nil {
-			return nil, false, err
+			return chained{}, err
 		}
-		s = s.next(img.Layers[i].Digest, img.Layers[i].Size, l)
+		m.state = m.state.next(img.Layers[i].Digest, img.Layers[i].Size, l)
 		// A prefix with a gap is not kept: the layer may have facts the next time.
-		if whole = whole && l.whole(); whole {
-			a.states.put(chains[i+1], s, s.cost)
+		if m.whole = m.whole && l.whole(); m.whole && keep {
+			a.states.put(chains[i+1], m.state, m.state.cost)
 		}
 	}
-	return s, whole, nil
+	return m, nil
 }
 
-// layer reads one layer's facts by every analyser.
-func (a *Assembler) layer(ctx context.Context, ref plimsoll.LayerRef) (*layerFacts, error) {
+// metAgain tells whether all layers of an image were met before.
+func (a *Assembler) metAgain(all chain) bool {
+	_, ok := a.wholes.get(all)
+	a.wholes.put(all, struct{}{}, 1)
+	return ok
+}
+
+// layer reads one layer's facts by every analyser, and remembers them if they are to be kept.
+func (a *Assembler) layer(ctx context.Context, ref plimsoll.LayerRef, keep bool) (*layerFacts, error) {
 	if l, ok := a.facts.get(ref.Digest); ok {
 		return l, nil
 	}
@@ -169,7 +211,7 @@ func (a *Assembler) layer(ctx context.Context, ref plimsoll.LayerRef) (*layerFac
 		l.cost += 2 * size // decoded structures take about twice their JSON
 		l.facts[an.Name] = &f
 	}
-	if l.whole() {
+	if keep && l.whole() {
 		a.facts.put(ref.Digest, l, l.cost)
 	}
 	return l, nil

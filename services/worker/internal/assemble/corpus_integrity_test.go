@@ -83,7 +83,7 @@ func (c *corpus) inventory(t testing.TB, image string) (plimsoll.Inventory, *sta
 		img.Layers = append(img.Layers, ref)
 		merged = merged.next(ref.Digest, 0, l)
 	}
-	return inventory(img, "recipe", merged, bothAnalyzers), merged
+	return inventory(img, "recipe", merged, merged.owned(), bothAnalyzers), merged
 }
 
 // reference is the image's name as a registry has it: the layout has "team-web_1.0" for team/web:1.0.
@@ -123,7 +123,7 @@ func TestCorpusIntegrity(t *testing.T) {
 	for name := range c.images {
 		image := reference(name)
 		inv, s := c.inventory(t, name)
-		files, short := s.owned().integrity(false)
+		files, short := s.owned().integrity(s, false)
 		if len(short) > 0 {
 			t.Errorf("%s: read %+v", image, short)
 		}
@@ -172,7 +172,7 @@ func BenchmarkCorpusIntegrity(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			_, s := c.inventory(b, name)
 			for b.Loop() {
-				s.owned().integrity(false)
+				s.owned().integrity(s, false)
 			}
 		})
 	}

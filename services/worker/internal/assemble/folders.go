@@ -2,6 +2,9 @@ package assemble
 
 import (
 	"bytes"
+	"hash/maphash"
+	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/plimsoll/plimsoll"
@@ -15,15 +18,30 @@ type folders struct {
 	links map[linkAt]led
 	steps int // names looked up so far
 	over  bool
+
+	remember bool     // note the places looked at:
+	looked   []uint64 // not in order, some several times
 }
 
 // maxSteps bounds the names looked up for one image; the largest image met needs about 100,000.
 const maxSteps = 50_000_000
 
-// spot is a folder and the one above it, which ".." needs.
+// maxLooked bounds the places that are noted; those of a large image's lists are some ten thousand.
+const maxLooked = 1 << 20
+
+// spot is a folder, its place, and the folder above it, which ".." needs.
 type spot struct {
-	n  *node
-	up *spot
+	n     *node
+	place uint64
+	up    *spot
+}
+
+// A place stands for a real path of the tree: equal paths have equal places, and hardly ever other ones.
+const rootPlace = 0
+
+// placeBelow is the place of a name in a folder.
+func placeBelow(dir uint64, name string) uint64 {
+	return bits.RotateLeft64(dir, 17)*0x9e3779b97f4a7c15 + maphash.String(seed, name)
 }
 
 // linkAt is a symlink in a folder. A hard link gives it a second place, from which it may lead elsewhere.
@@ -43,7 +61,29 @@ func newFolders() *folders {
 func (f *folders) reset(root *node) {
 	clear(f.known)
 	clear(f.links)
-	f.root, f.steps, f.over = &spot{n: root}, 0, false
+	f.root, f.steps, f.over = &spot{n: root, place: rootPlace}, 0, false
+	f.remember, f.looked = false, f.looked[:0]
+}
+
+// places gives all that was looked at, in order; nil when it was not noted, or is too much.
+func (f *folders) places() []uint64 {
+	if !f.remember {
+		return nil
+	}
+	slices.Sort(f.looked)
+	return append([]uint64{}, slices.Compact(f.looked)...)
+}
+
+// note remembers that a name was looked up in a folder, whether it is there or not.
+func (f *folders) note(dir *spot, name string) {
+	if !f.remember {
+		return
+	}
+	if len(f.looked) == maxLooked {
+		f.remember = false
+		return
+	}
+	f.looked = append(f.looked, placeBelow(dir.place, name))
 }
 
 // file is the number of the file at path, 0 when there is none, or only a symlink.
@@ -58,6 +98,7 @@ func (f *folders) file(path []byte) int {
 	if at == nil {
 		return 0
 	}
+	f.note(at, string(base))
 	if n := at.n.kids[string(base)]; n != nil && n.kind != plimsoll.EntrySymlink {
 		return n.file
 	}
@@ -82,10 +123,11 @@ func (f *folders) walk(from *spot, path string, nested int) (at *spot, links int
 			}
 			continue
 		}
+		f.note(at, name)
 		n := at.n.child(name)
 		switch {
 		case n.isDir():
-			at = &spot{n, at}
+			at = &spot{n, placeBelow(at.place, name), at}
 			continue
 		case n == nil || n.kind != plimsoll.EntrySymlink:
 			return nil, 0

@@ -56,7 +56,7 @@ func inventoryOf(t testing.TB, layers ...[]byte) (plimsoll.Inventory, *state) {
 		img.Layers = append(img.Layers, ref)
 		s = s.next(ref.Digest, ref.Size, factsOf(t, b))
 	}
-	return inventory(img, "recipe", s, bothAnalyzers), s
+	return inventory(img, "recipe", s, s.owned(), bothAnalyzers), s
 }
 
 // hostileLimits shrink the bounds to the size of the test's layers.
@@ -83,7 +83,7 @@ func TestHostile(t *testing.T) {
 				img.Layers = append(img.Layers, ref)
 				s = s.next(ref.Digest, int64(len(b)), factsFrom(t, b, hostileLimits(), false))
 			}
-			inv := inventory(img, "recipe", s, bothAnalyzers)
+			inv := inventory(img, "recipe", s, s.owned(), bothAnalyzers)
 			read := inv.Read[plimsoll.AnalyzerTree]
 			refused := read.State == plimsoll.ReadFailed || read.Short() && at(s.root, imagetest.Marker) == nil
 			ok := map[string]bool{

@@ -20,20 +20,23 @@ const (
 
 // integrity lists the files of the merged tree that are worth a look. named tells that an os-release names a distribution. short
 // says which lists of owned files were not read whole, and whether files could not be compared.
-func (o *ownership) integrity(named bool) (all []plimsoll.File, short []plimsoll.Coverage) {
-	s, unverified := o.s, 0
-	for i, f := range s.files {
+func (o *owners) integrity(s *state, named bool) (all []plimsoll.File, short []plimsoll.Coverage) {
+	for _, f := range s.files {
 		if f.list != nil && f.there() && f.list.Read.Short() {
 			short = append(short, f.list.Read)
 		}
+	}
+	unverified := 0
+	for _, id := range o.look {
+		f := s.files[id-1]
 		if f.entry == nil || !f.there() {
 			continue
 		}
 		for _, name := range f.names {
-			if n := at(s.root, name); n == nil || n.file != i+1 {
+			if n := at(s.root, name); n == nil || n.file != id {
 				continue // a hard link that an upper layer removed
 			}
-			if file := o.describe(i+1, name); len(file.Notes) > 0 {
+			if file := o.describe(f, id, name); len(file.Notes) > 0 {
 				all = append(all, file)
 				if slices.Contains(file.Notes, plimsoll.NoteUnverified) {
 					unverified++
@@ -46,9 +49,9 @@ func (o *ownership) integrity(named bool) (all []plimsoll.File, short []plimsoll
 			short = append(short, plimsoll.Partial(fmt.Sprintf(format, args...)))
 		}
 	}
-	partial(!o.system && (named || s.hasShell() || o.packages()), reasonNoLists)
+	partial(!o.system && (named || s.hasShell() || s.packages()), reasonNoLists)
 	partial(s.strayDatabase(), "the package database is a link to a file that was not read")
-	partial(o.folders.over, "limit reached: more than %d names looked up for owned files", maxSteps)
+	partial(o.over, "limit reached: more than %d names looked up for owned files", maxSteps)
 	partial(unverified > 0, "%d owned files could not be compared with their packages' sums", unverified)
 	partial(len(all) > maxListed, "limit reached: more than %d files worth a look", maxListed)
 	return sorted(all), short
@@ -59,15 +62,14 @@ func (o *ownership) integrity(named bool) (all []plimsoll.File, short []plimsoll
 const reasonNoLists = "no lists of the files that OS packages own"
 
 // packages tells whether OS packages are installed.
-func (o *ownership) packages() bool {
-	return slices.ContainsFunc(o.s.files, func(f *file) bool {
+func (s *state) packages() bool {
+	return slices.ContainsFunc(s.files, func(f *file) bool {
 		return f.source != nil && f.source.Database && len(f.source.Packages) > 0 && f.there()
 	})
 }
 
 // describe is what is to be said of a file by one of its names.
-func (o *ownership) describe(id int, name string) plimsoll.File {
-	f := o.s.files[id-1]
+func (o *owners) describe(f *file, id int, name string) plimsoll.File {
 	e := f.entry
 	file := plimsoll.File{
 		Path: name, Layer: f.layer, Kind: e.Kind, Size: e.Size, Mode: e.Mode, SHA256: e.SHA256, Capabilities: e.Capabilities,
@@ -78,7 +80,7 @@ func (o *ownership) describe(id int, name string) plimsoll.File {
 			file.Notes = append(file.Notes, n)
 		}
 	}
-	if c := o.claims[id-1]; c.claimed && !c.same && !c.config {
+	if c := o.of(id); c.claimed && !c.same && !c.config {
 		note(c.differs, plimsoll.NoteAltered)
 		note(!c.differs, plimsoll.NoteUnverified)
 	}

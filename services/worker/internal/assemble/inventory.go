@@ -9,14 +9,12 @@ import (
 
 // inventory draws what the image holds from its merged layers. It depends on nothing but them, the manifest, the configuration's
 // facts and the recipe, so that the same ones give the same bytes.
-func inventory(img plimsoll.Image, recipe plimsoll.Recipe, s *state, config configFacts) plimsoll.Inventory {
+func inventory(img plimsoll.Image, recipe plimsoll.Recipe, s *state, o *owners, config configFacts) plimsoll.Inventory {
 	release, named, unread := s.release()
-	o := s.owned()
-	defer o.done()
 	c := s.contents(o, release)
 	c.finish(release)
 	secrets, cut := s.secrets(config)
-	files, lists := o.integrity(named)
+	files, lists := o.integrity(s, named)
 	inv := plimsoll.Inventory{
 		Image: img.Digest, Recipe: recipe, Platform: img.Platform, Release: release,
 		Layers: layers(img, s), Packages: c.visible, Ecosystems: ecosystems(c.visible), Hidden: c.hidden,

@@ -239,7 +239,7 @@ func TestLyingConfiguration(t *testing.T) {
 	b := tarOf([]file1{imagetest.Text("a", "x")})
 	s := (&state{}).next(plimsoll.DigestOf(b), int64(len(b)), factsOf(t, b))
 	img := plimsoll.Image{Layers: []plimsoll.LayerRef{{Digest: plimsoll.DigestOf(b), Claim: plimsoll.DiffID(plimsoll.DigestOf([]byte("a famous base")))}}}
-	inv := inventory(img, "recipe", s, bothAnalyzers)
+	inv := inventory(img, "recipe", s, s.owned(), bothAnalyzers)
 	if got := inv.Read[plimsoll.AnalyzerTree]; !got.Short() {
 		t.Errorf("read = %+v, want short: the configuration lies", got)
 	}

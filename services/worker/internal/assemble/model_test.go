@@ -325,7 +325,8 @@ func merged(t testing.TB, s stack, tars [][]byte) (o outcome) {
 		img.Layers = append(img.Layers, ref)
 		states = append(states, states[len(states)-1].next(ref.Digest, ref.Size, factsOf(t, b)))
 	}
-	inv := inventory(img, "recipe", states[len(states)-1], bothAnalyzers)
+	last := states[len(states)-1]
+	inv := inventory(img, "recipe", last, last.owned(), bothAnalyzers)
 	bodies := s.bodies()
 	for _, st := range states[1:] {
 		o.Trees = append(o.Trees, contentOf(st, bodies).lines())

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 
@@ -12,14 +11,13 @@ import (
 	"github.com/plimsoll/plimsoll/services/worker/internal/analyze"
 )
 
-// ownership tells which package owns a file, by the lists that can be read in the merged tree.
-type ownership struct {
+// listReader reads the lists of files that packages own, as far as they can be read in the merged tree.
+type listReader struct {
 	s       *state
 	folders *folders
 	claims  []claim // by number of the file less one
 	system  bool    // OS packages have lists
 	dpkg    dpkgLists
-	packed  map[string]string // folders of npm packages and gems, with their owners
 }
 
 // claim is what the owners of one file say.
@@ -48,38 +46,33 @@ type sumOf struct {
 	key  string
 }
 
-// spare are ownerships that are done with. Each image needs one, of about the same size: what it is made of is used again.
+// spare are readers that are done with. Each needs about the same: what one is made of is used again.
 var spare = sync.Pool{New: func() any {
-	return &ownership{
-		folders: newFolders(), packed: map[string]string{},
-		dpkg: dpkgLists{map[string]struct{}{}, map[sumOf][]byte{}, map[string]plimsoll.Diversion{}, map[int]struct{}{}},
-	}
+	return &listReader{folders: newFolders(), dpkg: dpkgLists{sums: map[sumOf][]byte{}, diversions: map[string]plimsoll.Diversion{}, config: map[int]struct{}{}}}
 }}
 
 // maxSpare bounds what is kept for use again, in names; an image of a distribution has some thousands.
 const maxSpare = 50_000
 
-// done gives an ownership back. Nothing that it told refers to it.
-func (o *ownership) done() {
-	if len(o.claims)+len(o.dpkg.sums)+len(o.folders.known)+len(o.dpkg.diversions)+len(o.packed) > maxSpare {
+// done gives a reader back. Nothing that it told refers to it.
+func (o *listReader) done() {
+	if len(o.dpkg.sums)+len(o.folders.known)+len(o.dpkg.diversions) > maxSpare {
 		return
 	}
-	clear(o.claims)
-	clear(o.packed)
-	clear(o.dpkg.listed)
 	clear(o.dpkg.sums)
 	clear(o.dpkg.diversions)
 	clear(o.dpkg.config)
-	o.s, o.system = nil, false
+	o.s, o.claims, o.dpkg.listed, o.system = nil, nil, nil, false
 	o.folders.reset(nil)
 	spare.Put(o)
 }
 
-// owned reads the lists. Those of OS packages come before those of languages: a file that both name is the OS package's.
-func (s *state) owned() *ownership {
-	o := spare.Get().(*ownership)
-	o.s, o.claims = s, slices.Grow(o.claims[:0], len(s.files))[:len(s.files)]
+// read takes the lists. Those of OS packages come before those of languages: a file that both name is the OS package's.
+// remember notes the places of the tree that they lead to.
+func (o *listReader) read(s *state, remember bool) {
+	o.s, o.claims, o.dpkg.listed = s, make([]claim, len(s.files)), map[string]struct{}{}
 	o.folders.reset(s.root)
+	o.folders.remember = remember
 	for _, take := range []func(*plimsoll.FileList){o.prepare, o.dpkgSums, o.systemFiles, o.pythonFiles} {
 		for _, f := range s.files {
 			if f.list != nil && f.there() {
@@ -87,12 +80,10 @@ func (s *state) owned() *ownership {
 			}
 		}
 	}
-	o.languageFolders()
-	return o
 }
 
 // prepare takes what the other lists need.
-func (o *ownership) prepare(l *plimsoll.FileList) {
+func (o *listReader) prepare(l *plimsoll.FileList) {
 	o.system = o.system || l.Format != plimsoll.ListPython && len(l.Owners) > 0
 	switch l.Format {
 	case plimsoll.ListDpkgPaths:
@@ -111,7 +102,7 @@ func dpkgKey(l *plimsoll.FileList) string {
 }
 
 // dpkgSums takes the sums and the conffiles of dpkg's packages.
-func (o *ownership) dpkgSums(l *plimsoll.FileList) {
+func (o *listReader) dpkgSums(l *plimsoll.FileList) {
 	switch l.Format {
 	case plimsoll.ListDpkgSums:
 		key := dpkgKey(l)
@@ -123,7 +114,7 @@ func (o *ownership) dpkgSums(l *plimsoll.FileList) {
 
 // systemFiles takes what OS packages own. A path belongs to a dpkg package by its .list: .md5sums still names what another
 // package took over ("Replaces"). Images without dpkg itself have only the latter.
-func (o *ownership) systemFiles(l *plimsoll.FileList) {
+func (o *listReader) systemFiles(l *plimsoll.FileList) {
 	switch l.Format {
 	case plimsoll.ListDpkgPaths:
 		key := dpkgKey(l)
@@ -142,7 +133,7 @@ func (o *ownership) systemFiles(l *plimsoll.FileList) {
 }
 
 // pythonFiles takes what installed Python distributions own and no OS package does.
-func (o *ownership) pythonFiles(l *plimsoll.FileList) {
+func (o *listReader) pythonFiles(l *plimsoll.FileList) {
 	if l.Format != plimsoll.ListPython {
 		return
 	}
@@ -154,7 +145,7 @@ func (o *ownership) pythonFiles(l *plimsoll.FileList) {
 }
 
 // each calls do for the files of a list that are there and that somebody may ask for.
-func (o *ownership) each(l *plimsoll.FileList, do func(id int, owner string, f plimsoll.OwnedFile)) {
+func (o *listReader) each(l *plimsoll.FileList, do func(id int, owner string, f plimsoll.OwnedFile)) {
 	for _, owner := range l.Owners {
 		for at, f := range owner.Files.ByPath() {
 			if d, ok := o.dpkg.diversions[string(at)]; ok && d.By != owner.Package && strings.HasPrefix(string(l.Format), "dpkg-") {
@@ -168,7 +159,7 @@ func (o *ownership) each(l *plimsoll.FileList, do func(id int, owner string, f p
 }
 
 // claim notes that a package owns a file. Of several owners the one counts whose sum is right, else the first.
-func (o *ownership) claim(id int, owner string, f plimsoll.OwnedFile) {
+func (o *listReader) claim(id int, owner string, f plimsoll.OwnedFile) {
 	c := &o.claims[id-1]
 	if !c.claimed {
 		*c = claim{claimed: true, owner: owner, system: !strings.HasPrefix(owner, analyze.OwnerPython)}
@@ -203,76 +194,3 @@ const (
 	sha1Bytes   = 20
 	sha256Bytes = 32
 )
-
-// mark notes on the language packages of a file that an OS package brought which one that is: it is patched, versioned and
-// tracked in their place.
-func (o *ownership) mark(id int, ps []plimsoll.Package) {
-	c := o.claims[id-1]
-	if !c.system {
-		return
-	}
-	for i := range ps {
-		ps[i].NotMatched = "installed by " + c.owner
-	}
-}
-
-// languageFolders finds the folders of installed packages whose databases name no files: those of npm and of gems. All that
-// stands in such a folder is the package's: npm and gem put nothing else there, and a list that could tell an addition does not
-// exist.
-func (o *ownership) languageFolders() {
-	for _, f := range o.s.files {
-		if f.source == nil || len(f.source.Packages) == 0 || !f.there() {
-			continue
-		}
-		dir, base := split(f.names[0])
-		switch p := f.source.Packages[0]; p.Extractor {
-		case analyze.NameNPM:
-			o.packed[dir] = "npm:" + p.Name
-		case analyze.NameGem:
-			// specifications/rack-3.0.0.gemspec stands beside gems/rack-3.0.0; those of Ruby's own gems one folder deeper.
-			home := strings.TrimSuffix(strings.TrimSuffix(dir, "/default"), "/specifications")
-			o.packed[home+"/gems/"+strings.TrimSuffix(base, ".gemspec")] = "gem:" + p.Name
-		}
-	}
-}
-
-// owner is the package that owns a file by one of its names; empty when none does.
-func (o *ownership) owner(id int, name string) string {
-	if c := o.claims[id-1]; c.claimed {
-		return c.owner
-	}
-	if owner := o.script(name); owner != "" {
-		return owner
-	}
-	if len(o.packed) == 0 {
-		return ""
-	}
-	for dir, _ := split(name); dir != ""; dir, _ = split(dir) {
-		if owner, ok := o.packed[dir]; ok {
-			return owner
-		}
-	}
-	return ""
-}
-
-// dpkgInfo is the folder of dpkg's own files on each package.
-const dpkgInfo = "var/lib/dpkg/info/"
-
-// script is the installed package whose maintainer script this is (deb-preinst(5) and its like): dpkg keeps them in its own
-// folder and in no list.
-func (o *ownership) script(name string) string {
-	base, ok := strings.CutPrefix(name, dpkgInfo)
-	if !ok {
-		return ""
-	}
-	key, kind := strings.TrimSuffix(base, path.Ext(base)), path.Ext(base)
-	if _, installed := o.dpkg.listed[key]; !installed {
-		return ""
-	}
-	switch kind {
-	case ".preinst", ".postinst", ".prerm", ".postrm", ".config":
-		owner, _, _ := strings.Cut(key, ":")
-		return owner
-	}
-	return ""
-}

@@ -26,7 +26,7 @@ type contents struct {
 
 // contents draws the packages from the files: those of files that are still there, and those that lower layers hold although
 // an upper one removed them.
-func (s *state) contents(o *ownership, r plimsoll.OSRelease) contents {
+func (s *state) contents(o *owners, r plimsoll.OSRelease) contents {
 	var c contents
 	locks := s.locks()
 	for i, f := range s.files {

@@ -218,10 +218,10 @@ func (j *job) read(ctx context.Context, f *flight, analyzers []plimsoll.Analyzer
 func (j *job) keep(ctx context.Context, facts []child.Facts, missing []plimsoll.Analyzer, tried plimsoll.Attempt) (outcome, error) {
 	var read []plimsoll.Coverage
 	for _, f := range facts {
-		if err := j.server.Store.KeepFacts(ctx, j.blob.Digest, store.Sealed{Analyzer: f.Analyzer, Bytes: f.Sealed, Sum: f.Sum}); err != nil {
-			return outcome{}, err
-		}
 		read = append(read, f.Read)
+	}
+	if err := j.server.Store.KeepFacts(ctx, j.blob.Digest, toStore(facts)...); err != nil {
+		return outcome{}, err
 	}
 	if _, held := sound(missing, tried); tried.Layer != "" && len(held) == 0 {
 		if err := j.server.Store.ClearAttempts(ctx, j.blob.Digest); err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
@@ -265,4 +265,13 @@ func (j *job) failed(ctx context.Context, err error) (outcome, plimsoll.Attempt,
 		return outcome{}, t, nil
 	}
 	return outcome{}, t, err
+}
+
+// toStore are the facts that a child made, as the store takes them.
+func toStore(facts []child.Facts) []store.Sealed {
+	out := make([]store.Sealed, len(facts))
+	for i, f := range facts {
+		out[i] = store.Sealed{Analyzer: f.Analyzer, Bytes: f.Sealed, Sum: f.Sum}
+	}
+	return out
 }

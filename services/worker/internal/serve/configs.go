@@ -10,7 +10,6 @@ import (
 	"github.com/plimsoll/plimsoll"
 	"github.com/plimsoll/plimsoll/services/worker/internal/child"
 	"github.com/plimsoll/plimsoll/services/worker/internal/resolve"
-	"github.com/plimsoll/plimsoll/services/worker/internal/store"
 )
 
 // configs makes the facts of image configurations.
@@ -62,10 +61,5 @@ func (c *configs) Analyze(ctx context.Context, config plimsoll.Digest, b []byte)
 	if err != nil {
 		return fmt.Errorf("configuration %s: %w", config.Short(), err)
 	}
-	for _, f := range facts {
-		if err := s.Store.KeepFacts(ctx, config, store.Sealed{Analyzer: f.Analyzer, Bytes: f.Sealed, Sum: f.Sum}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.Store.KeepFacts(ctx, config, toStore(facts)...)
 }

@@ -5,12 +5,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/plimsoll/plimsoll"
@@ -94,23 +96,44 @@ func (s *Store) Missing(ctx context.Context, layer plimsoll.Digest) ([]plimsoll.
 	return s.missing(ctx, layer, s.analyzers)
 }
 
+// missing asks for all that is not known at once: a push waits for it.
 func (s *Store) missing(ctx context.Context, layer plimsoll.Digest, of []plimsoll.Analyzer) (missing []plimsoll.Analyzer, err error) {
+	var unknown []plimsoll.Analyzer
 	for _, a := range of {
-		i := slices.Index(s.analyzers, a)
-		if s.present.has(i, layer) {
-			continue
+		if !s.present.has(slices.Index(s.analyzers, a), layer) {
+			unknown = append(unknown, a)
 		}
-		there, err := s.blobs.Head(ctx, blob.FactsKey(a, layer))
-		if err != nil {
-			return nil, fmt.Errorf("look for facts of layer %s: %w", layer.Short(), err)
-		}
-		if there {
-			s.present.add(i, layer)
+	}
+	there := make([]bool, len(unknown))
+	err = atOnce(len(unknown), func(i int) (err error) {
+		there[i], err = s.blobs.Head(ctx, blob.FactsKey(unknown[i], layer))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for facts of layer %s: %w", layer.Short(), err)
+	}
+	for i, a := range unknown {
+		if there[i] {
+			s.present.add(slices.Index(s.analyzers, a), layer)
 		} else {
 			missing = append(missing, a)
 		}
 	}
 	return missing, nil
+}
+
+// atOnce calls do for 0 … n-1 at the same time, waits for all and gives the first error by number.
+func atOnce(n int, do func(i int) error) error {
+	if n == 1 {
+		return do(0)
+	}
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = do(i) })
+	}
+	all.Wait()
+	return cmp.Or(errs...)
 }
 
 // Facts reads one layer's facts and tells their size in JSON; ErrNotFound when they are missing.
@@ -153,9 +176,13 @@ type Sealed struct {
 	Sum      string
 }
 
-// KeepFacts writes facts. Others that are there already and can be read are kept: they were made from the same bytes by the same
-// analyser, so a difference is a fault of ours, to be told and not to be fought over.
-func (s *Store) KeepFacts(ctx context.Context, layer plimsoll.Digest, f Sealed) error {
+// KeepFacts writes facts, all at once. Others that are there already and can be read are kept: they were made from the same bytes
+// by the same analyser, so a difference is a fault of ours, to be told and not to be fought over.
+func (s *Store) KeepFacts(ctx context.Context, layer plimsoll.Digest, facts ...Sealed) error {
+	return atOnce(len(facts), func(i int) error { return s.keep(ctx, layer, facts[i]) })
+}
+
+func (s *Store) keep(ctx context.Context, layer plimsoll.Digest, f Sealed) error {
 	key := blob.FactsKey(f.Analyzer, layer)
 	err := s.blobs.CreateSealed(ctx, key, f.Bytes, f.Sum)
 	if errors.Is(err, blob.ErrExists) {
