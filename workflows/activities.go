@@ -39,6 +39,40 @@ func (a scanActivities) announce(ctx context.Context, plan string) error {
 	return failure(a.scanner.Announce(ctx, plan))
 }
 
+// ConcludeInput is all that is left of a plan with one batch, which is empty where no layer lacks facts.
+type ConcludeInput struct {
+	AnalyzeInput
+	Images int
+}
+
+// Concluded is what became of the batch, as in [ScanResult].
+type Concluded struct {
+	Unread int
+	First  string
+}
+
+// conclude analyses, assembles and announces. A batch that fails as a whole, after the tries that one of many has, does not keep
+// the rest from being told.
+func (a scanActivities) conclude(ctx context.Context, in ConcludeInput) (out Concluded, err error) {
+	if in.To > in.From {
+		if err := a.scanner.Analyze(ctx, in.Plan, in.From, in.To, in.Push, beat(ctx)); err != nil {
+			if ctx.Err() != nil || passing(err) && activity.GetInfo(ctx).Attempt < boundAnalyze.attempts {
+				return out, failure(err)
+			}
+			activity.GetLogger(ctx).Warn("the layers were not analysed; their images stay partial", "plan", in.Plan, "error", err)
+			out = Concluded{Unread: 1, First: cutText(err.Error())}
+		}
+	}
+	if in.Images > 0 {
+		if err := a.scanner.Assemble(ctx, in.Plan, beat(ctx)); err != nil {
+			return out, failure(err)
+		}
+	}
+	stop := alive(ctx)
+	defer stop()
+	return out, failure(a.scanner.Announce(ctx, in.Plan))
+}
+
 type sweepActivities struct{ sweeper Sweeper }
 
 func (a sweepActivities) begin(ctx context.Context, registry string) (plimsoll.Recipe, error) {

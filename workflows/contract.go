@@ -133,6 +133,7 @@ type Planned struct {
 	Images int
 	Bytes  int64
 	Quick  bool // the layers are few and small: reading them takes a moment
+	Lone   bool // there is one batch at most: nothing to fan out
 }
 
 // Scanner is what ScanImages' activities call; services/scheduler implements it over the workers' gRPC service and the

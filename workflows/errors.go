@@ -64,15 +64,20 @@ func FromStatus(err error) error {
 	return err
 }
 
+// passing reports whether the same activity may succeed within minutes.
+func passing(err error) bool {
+	k, known := kindOf(err)
+	return !known || k.retry
+}
+
 // failure is the form in which an activity's error reaches Temporal: typed, with bounded text, final when trying again
 // gives the same answer. Cancellation passes as it is.
 func failure(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	k, ok := kindOf(err)
-	return temporal.NewApplicationErrorWithOptions(cutText(err.Error()), k.name,
-		temporal.ApplicationErrorOptions{NonRetryable: ok && !k.retry})
+	k, _ := kindOf(err)
+	return temporal.NewApplicationErrorWithOptions(cutText(err.Error()), k.name, temporal.ApplicationErrorOptions{NonRetryable: !passing(err)})
 }
 
 // step is the error of a workflow whose step failed: one line, of the step's kind. A run that was asked to end ends as

@@ -13,6 +13,7 @@ const (
 	activityAnalyze  = "scan.Analyze"
 	activityAssemble = "scan.Assemble"
 	activityAnnounce = "scan.Announce"
+	activityConclude = "scan.Conclude"
 
 	activityBegin  = "sweep.Begin"
 	activityPage   = "sweep.Page"

@@ -14,6 +14,7 @@ func RegisterScan(w worker.Registry, s Scanner) {
 	registerActivity(w, activityAnalyze, a.analyze)
 	registerActivity(w, activityAssemble, a.assemble)
 	registerActivity(w, activityAnnounce, a.announce)
+	registerActivity(w, activityConclude, a.conclude)
 }
 
 // RegisterSweep makes w a host of SweepRegistry, PlanSweep and RetryCause and of their activities: on scanv1.TaskQueueSweeps.

@@ -17,8 +17,9 @@ type ScanResult struct {
 	First  string
 }
 
-// ScanImages scans the targets of one request: resolve, analyse the layers that lack facts, assemble, announce. Payload: r,
-// at most 12 KiB; the workflow carries nothing else but the plan's key and ranges.
+// ScanImages scans the targets of one request: resolve, analyse the layers that lack facts, assemble, announce; the last three in
+// one activity where there is nothing to fan out. Payload: r, at most 12 KiB; the workflow carries nothing else but the plan's
+// key and ranges.
 //
 // One image's failure is a value in the plan and never an error here, and a batch of layers that fails does not stop the
 // others. An error means that no target could be served at all (no worker, no registry, no bucket); the queue then tries
@@ -30,6 +31,10 @@ func ScanImages(ctx workflow.Context, r *scanv1.ScanRequest) (ScanResult, error)
 		return ScanResult{}, step(ctx, "resolve", err)
 	}
 	result := ScanResult{Plan: plan.Key, Images: plan.Images, Bytes: plan.Bytes}
+	if plan.Lone && !stage.local() {
+		err := stage.conclude(ctx, plan, &result)
+		return result, err
+	}
 	if err := stage.analyze(ctx, plan, &result); err != nil {
 		return result, step(ctx, "analyze", err)
 	}
@@ -58,6 +63,21 @@ func (s stages) run(ctx workflow.Context, b bound, name string, result any, args
 		return workflow.ExecuteLocalActivity(boundLocal.local(ctx), name, args...).Get(ctx, result)
 	}
 	return workflow.ExecuteActivity(b.activity(ctx), name, args...).Get(ctx, result)
+}
+
+// conclude does all that is left of a plan that has nothing to fan out in one activity: each costs Temporal as much as a worker's
+// reading of a small image.
+func (s stages) conclude(ctx workflow.Context, plan Planned, result *ScanResult) error {
+	in := ConcludeInput{AnalyzeInput: AnalyzeInput{Plan: plan.Key, Push: s.push}, Images: plan.Images}
+	if len(plan.Cuts) > 1 {
+		in.From, in.To = plan.Cuts[0], plan.Cuts[1]
+	}
+	var got Concluded
+	if err := s.run(ctx, boundConclude, activityConclude, &got, in); err != nil {
+		return step(ctx, "conclude", err)
+	}
+	result.Unread, result.First = got.Unread, got.First
+	return nil
 }
 
 // analyze has all batches of the plan analysed, at most batchesAtOnce at a time and the largest layers first. A failed batch

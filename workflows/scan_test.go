@@ -203,6 +203,40 @@ func TestScanImages(t *testing.T) {
 		name: "small layers of a sweep", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Quick: true}}, request: sweepOf(1),
 		calls: around("analyze p [0,1) push=false"), result: ScanResult{Plan: "p", Images: 1},
 	}, {
+		name: "a sweep's only batch: one step does the rest", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 4}, Images: 2, Lone: true}}, request: sweepOf(2),
+		calls: around("analyze p [0,4) push=false"), result: ScanResult{Plan: "p", Images: 2},
+	}, {
+		name: "a push's only batch", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 4}, Images: 1, Lone: true}}, request: pushOf(1),
+		calls: around("analyze p [0,4) push=true"), local: []string{activityResolve, activityAssemble, activityAnnounce},
+		result: ScanResult{Plan: "p", Images: 1},
+	}, {
+		name: "the only batch of a push of many targets", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 4}, Images: 1, Lone: true}}, request: pushOf(localTargets + 1),
+		calls: around("analyze p [0,4) push=true"), result: ScanResult{Plan: "p", Images: 1},
+	}, {
+		name: "no batch", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}}, request: sweepOf(1),
+		calls: around(), result: ScanResult{Plan: "p", Images: 1},
+	}, {
+		name: "no batch and no images", script: &script{plan: Planned{Key: "p", Lone: true}}, request: sweepOf(1),
+		calls: []string{"resolve", "announce"}, result: ScanResult{Plan: "p"},
+	}, {
+		name:   "the only batch fails: the rest is told after its tries",
+		script: &script{plan: Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Lone: true}, analyze: func(int, int) error { return unavailable }}, request: sweepOf(1),
+		calls:  around(repeat("analyze p [0,1) push=false", int(boundAnalyze.attempts))...),
+		result: ScanResult{Plan: "p", Images: 1, Unread: 1, First: "registry r: unavailable"},
+	}, {
+		name: "the only batch fails for good: the rest is told at once",
+		script: &script{plan: Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Lone: true}, analyze: func(int, int) error {
+			return fmt.Errorf("worker: %w", plimsoll.ErrRecipe)
+		}}, request: sweepOf(1),
+		calls:  around("analyze p [0,1) push=false"),
+		result: ScanResult{Plan: "p", Images: 1, Unread: 1, First: "worker: recipe is not this worker's"},
+	}, {
+		name: "after the only batch nobody assembles", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}, assemble: always(unavailable)}, request: sweepOf(1),
+		calls: slices.Concat([]string{"resolve"}, repeat("assemble", int(boundConclude.attempts))), err: plimsoll.ErrUnavailable, text: "conclude: registry r: unavailable",
+	}, {
+		name: "after the only batch announce is tried until the bucket answers", script: &script{plan: Planned{Key: "p", Lone: true}, announce: ends(4, unavailable)}, request: sweepOf(1),
+		calls: slices.Concat([]string{"resolve"}, repeat("announce", 4)), result: ScanResult{Plan: "p"},
+	}, {
 		name: "push of many targets: nothing is local", script: &script{plan: Planned{Key: "p", Images: 1}}, request: pushOf(localTargets + 1),
 		calls: around(), result: ScanResult{Plan: "p", Images: 1},
 	}, {

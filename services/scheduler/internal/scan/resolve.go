@@ -69,6 +69,7 @@ func (s *Scanner) Resolve(ctx context.Context, r *scanv1.ScanRequest, _ string, 
 	for _, l := range plan.Layers {
 		planned.Bytes = plus(planned.Bytes, l.Size)
 	}
+	planned.Lone = len(planned.Cuts) <= 2
 	planned.Quick = planned.Bytes <= quickBytes && len(plan.Layers) <= quickLayers
 	return planned, nil
 }

@@ -142,8 +142,11 @@ func TestResolvePlansEachLayerOnce(t *testing.T) {
 	b := newBench(t, &fake{resolve: func(in *workerv1.ResolveRequest) (*workerv1.ResolveResponse, error) {
 		out := &workerv1.ResolveResponse{Digest: in.GetDigest(), Missing: []*workerv1.Layer{layerOf(low, 10), layerOf(high, 90<<20)}}
 		out.Images = []*workerv1.ResolvedImage{{Digest: in.GetDigest(), Platform: "linux/amd64"}}
-		if in.GetTag() == "other" {
+		switch in.GetTag() {
+		case "other":
 			out.Missing = append(out.Missing, layerOf(own, -5))
+		case "small":
+			out.Missing = out.Missing[:1]
 		}
 		return out, nil
 	}})
@@ -164,6 +167,9 @@ func TestResolvePlansEachLayerOnce(t *testing.T) {
 	want := workflows.Planned{Key: planned.Key, Cuts: []int{0, 1, 3}, Images: 2, Bytes: 90<<20 + 10}
 	if diff := cmp.Diff(want, planned); diff != "" {
 		t.Errorf("planned (-want +got):\n%s", diff)
+	}
+	if one, _ := b.resolveOne(t, at("small", digestB)); !one.Lone {
+		t.Errorf("planned %+v: want its only batch told", one)
 	}
 	if again, _ := b.resolveOne(t, at("other", digestB), at("v1", digestA), at("latest", digestA)); again.Key != planned.Key {
 		t.Errorf("the same targets in another order have plan %s, want %s", again.Key, planned.Key)
