@@ -53,6 +53,8 @@ type bound struct {
 var (
 	// A throttled registry takes minutes for 64 images, each with its own Retry-After.
 	boundResolve = bound{try: time.Hour, beats: true, attempts: 8, first: time.Second, longest: 30 * time.Second}
+	// The first try of it, which holds the workflow's task.
+	boundEarly = bound{try: 4 * time.Second, total: 4 * time.Second, attempts: 1}
 	// The largest layers are tens of gigabytes; a batch without progress ends by its heartbeat, not by this.
 	boundAnalyze = bound{try: 4 * time.Hour, beats: true, attempts: 10, first: time.Second, longest: 30 * time.Second}
 	// 64 images with hundreds of thousands of files each.

@@ -12,6 +12,9 @@ import (
 // MemoEpoch is the memo under which a scan keeps the sweep or push that asked for it first.
 const MemoEpoch = "plimsoll-epoch"
 
+// memoEarly marks scans that resolve in a local activity first.
+const memoEarly = "plimsoll-early"
+
 // ScanOptions are the options to start ScanImages for r with. A run of the same set joins the one in flight; a finished one
 // may be repeated, because a new message means that somebody wants to know again.
 func ScanOptions(r *scanv1.ScanRequest) client.StartWorkflowOptions {
@@ -22,7 +25,7 @@ func ScanOptions(r *scanv1.ScanRequest) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
 		ID:                       r.WorkflowID(),
 		TaskQueue:                queue,
-		Memo:                     map[string]any{MemoEpoch: r.GetEpoch()},
+		Memo:                     map[string]any{MemoEpoch: r.GetEpoch(), memoEarly: true},
 		EnableEagerStart:         true, // by the scheduler that asks, which saves the way through the task queue
 		WorkflowExecutionTimeout: scanTimeout,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,

@@ -74,7 +74,7 @@ func (r recorder) scans() {
 	defer r.host(scanv1.TaskQueueSweep, func(w worker.Registry) { RegisterScan(w, sweep) })()
 	r.save("scan-sweep", r.run(ScanOptions(sweepOf(64)), NameScan, sweepOf(64)))
 	sweep.plan = Planned{Key: "plans/demo/lone", Cuts: []int{0, 2}, Images: 2, Bytes: 4096, Lone: true}
-	r.save("scan-sweep-lone", r.run(ScanOptions(sweepOf(2)), NameScan, sweepOf(2)))
+	r.save("scan-sweep-early", r.run(ScanOptions(sweepOf(2)), NameScan, sweepOf(2)))
 }
 
 func (r recorder) sweeps() {

@@ -26,13 +26,13 @@ type ScanResult struct {
 // again.
 func ScanImages(ctx workflow.Context, r *scanv1.ScanRequest) (ScanResult, error) {
 	stage := stages{push: r.GetLane() == scanv1.Lane_LANE_PUSH, targets: len(r.GetTargets())}
-	var plan Planned
-	if err := stage.run(ctx, boundResolve, activityResolve, &plan, r); err != nil {
+	plan, err := stage.resolve(ctx, r)
+	if err != nil {
 		return ScanResult{}, step(ctx, "resolve", err)
 	}
 	result := ScanResult{Plan: plan.Key, Images: plan.Images, Bytes: plan.Bytes}
 	if plan.Lone && !stage.local() {
-		err := stage.conclude(ctx, plan, &result)
+		err = stage.conclude(ctx, plan, &result)
 		return result, err
 	}
 	if err := stage.analyze(ctx, plan, &result); err != nil {
@@ -63,6 +63,25 @@ func (s stages) run(ctx workflow.Context, b bound, name string, result any, args
 		return workflow.ExecuteLocalActivity(boundLocal.local(ctx), name, args...).Get(ctx, result)
 	}
 	return workflow.ExecuteActivity(b.activity(ctx), name, args...).Get(ctx, result)
+}
+
+// resolve makes the plan. What most registries answer within a moment is asked for in a local activity first; one that is throttled,
+// slow or away gets the time and the tries of an ordinary one, which goes on with what the first has kept.
+func (s stages) resolve(ctx workflow.Context, r *scanv1.ScanRequest) (plan Planned, err error) {
+	if !s.local() && resolvesEarly(ctx) {
+		err = workflow.ExecuteLocalActivity(boundEarly.local(ctx), activityResolve, r).Get(ctx, &plan)
+		if err == nil || ctx.Err() != nil {
+			return plan, err
+		}
+	}
+	err = s.run(ctx, boundResolve, activityResolve, &plan, r)
+	return plan, err
+}
+
+// resolvesEarly tells how the run was begun; those that were begun by versions before replay without.
+func resolvesEarly(ctx workflow.Context) bool {
+	_, ok := workflow.GetInfo(ctx).Memo.GetFields()[memoEarly]
+	return ok
 }
 
 // conclude does all that is left of a plan that has nothing to fan out in one activity: each costs Temporal as much as a worker's

@@ -130,11 +130,16 @@ func patient(env *testsuite.TestWorkflowEnvironment) *testsuite.TestWorkflowEnvi
 
 func silent() log.Logger { return log.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
 
-// runScan runs ScanImages over s and tells which activities were local.
-func runScan(t *testing.T, s *script, r *scanv1.ScanRequest) (result ScanResult, local []string, err error) {
+// runScan runs ScanImages over s, begun as a version before would or as today, and tells which activities were local.
+func runScan(t *testing.T, s *script, r *scanv1.ScanRequest, early bool) (result ScanResult, local []string, err error) {
 	t.Helper()
 	env := newEnv()
 	env.SetTestTimeout(time.Minute)
+	if early {
+		if err := env.SetMemoOnStart(ScanOptions(r).Memo); err != nil {
+			t.Fatal(err)
+		}
+	}
 	RegisterScan(env, s)
 	env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ context.Context, _ []any) {
 		local = append(local, info.ActivityType.Name)
@@ -170,6 +175,7 @@ func TestScanImages(t *testing.T) {
 		name    string
 		script  *script
 		request *scanv1.ScanRequest
+		early   bool // the run is begun as today's are
 		calls   []string
 		local   []string
 		result  ScanResult
@@ -202,6 +208,18 @@ func TestScanImages(t *testing.T) {
 	}, {
 		name: "small layers of a sweep", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Quick: true}}, request: sweepOf(1),
 		calls: around("analyze p [0,1) push=false"), result: ScanResult{Plan: "p", Images: 1},
+	}, {
+		name: "a sweep resolves within a moment", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 4}, Images: 2, Lone: true}}, request: sweepOf(2), early: true,
+		calls: around("analyze p [0,4) push=false"), local: []string{activityResolve}, result: ScanResult{Plan: "p", Images: 2},
+	}, {
+		name: "a sweep does not resolve within a moment", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}, resolve: ends(4, unavailable)}, request: sweepOf(1), early: true,
+		calls: slices.Concat(repeat("resolve", 4), []string{"assemble", "announce"}), local: []string{activityResolve}, result: ScanResult{Plan: "p", Images: 1},
+	}, {
+		name: "resolve of a sweep fails for good", script: &script{resolve: always(unavailable)}, request: sweepOf(1), early: true,
+		calls: repeat("resolve", 1+int(boundResolve.attempts)), local: []string{activityResolve}, err: plimsoll.ErrUnavailable, text: "resolve: registry r: unavailable",
+	}, {
+		name: "a push is begun in the same way", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}}, request: pushOf(1), early: true,
+		calls: around(), local: []string{activityResolve, activityAssemble, activityAnnounce}, result: ScanResult{Plan: "p", Images: 1},
 	}, {
 		name: "a sweep's only batch: one step does the rest", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 4}, Images: 2, Lone: true}}, request: sweepOf(2),
 		calls: around("analyze p [0,4) push=false"), result: ScanResult{Plan: "p", Images: 2},
@@ -290,7 +308,7 @@ func TestScanImages(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			result, local, err := runScan(t, test.script, test.request)
+			result, local, err := runScan(t, test.script, test.request, test.early)
 			if diff := cmp.Diff(test.calls, test.script.sortedCalls()); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
@@ -330,7 +348,7 @@ func TestScanImagesBoundsBatchesAtOnce(t *testing.T) {
 		plan.Cuts = append(plan.Cuts, i)
 	}
 	s := &script{plan: plan, analyze: func(int, int) error { return nil }}
-	if _, _, err := runScan(t, s, sweepOf(1)); err != nil {
+	if _, _, err := runScan(t, s, sweepOf(1), true); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := len(s.calls), MaxBatches+3; got != want {
