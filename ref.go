@@ -2,7 +2,8 @@ package plimsoll
 
 import "time"
 
-// RefShard is the part of one repository's tags that one object holds. Tags are merged one by one: the newer Observed wins.
+// RefShard is the part of one repository's tags that one object holds. Tags are merged one by one: the newer Observed wins (see
+// [Ref.After]).
 type RefShard struct {
 	Registry   string `json:"registry"`
 	Repository string `json:"repository"`
@@ -28,6 +29,26 @@ type Ref struct {
 	// Former are images that the tag held before, newest first: what was built on them names the tag as its base.
 	Former []FormerImage `json:"former,omitempty"`
 }
+
+// After is what a tag is once this state of it is told after another: the newer observation wins. Of one digest, though, a state in
+// which it was read says more than one in which it waits to be read, whichever was seen first: a push is read while a sweep that
+// has seen the tag at the same digest has yet to say so.
+func (r Ref) After(was Ref) Ref {
+	out := r
+	switch {
+	case r.Digest == was.Digest && was.isRead() && r.waits():
+		out = was
+	case r.Digest == was.Digest && r.isRead() && was.waits():
+	case was.Observed > r.Observed:
+		out = was
+	}
+	out.Observed = max(r.Observed, was.Observed)
+	return out
+}
+
+func (r Ref) isRead() bool { return r.Recipe != "" && !r.Read.Short() }
+
+func (r Ref) waits() bool { return r.Recipe == "" && r.Read.State == ReadWaiting }
 
 // FormerImage is one image that a tag held and moved away from.
 type FormerImage struct {

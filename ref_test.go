@@ -34,3 +34,30 @@ func TestMovedAway(t *testing.T) {
 		t.Errorf("%d former images, the first %s", len(r.Former), r.Former[0].Digest)
 	}
 }
+
+// TestAfter: of two states of a tag the newer observation wins, but what was read of a digest is not forgotten for a word that it
+// waits.
+func TestAfter(t *testing.T) {
+	t.Parallel()
+	ref := func(name string, seen int64, recipe Recipe, state ReadState) Ref {
+		return Ref{Tag: "1", Digest: DigestOf([]byte(name)), Observed: seen, Recipe: recipe, Read: Coverage{State: state}}
+	}
+	read, waits := ref("a", 5, "r", ReadComplete), ref("a", 7, "", ReadWaiting)
+	later := func(r Ref, seen int64) Ref { r.Observed = seen; return r }
+	tests := map[string]struct{ was, is, want Ref }{
+		"newer":                             {ref("a", 5, "r", ReadComplete), ref("b", 7, "", ReadWaiting), ref("b", 7, "", ReadWaiting)},
+		"older":                             {ref("b", 7, "", ReadWaiting), ref("a", 5, "r", ReadComplete), ref("b", 7, "", ReadWaiting)},
+		"told again":                        {read, read, read},
+		"read, then seen again":             {read, waits, later(read, 7)},
+		"seen again, then read":             {waits, read, later(read, 7)},
+		"an artifact, then seen again":      {ref("a", 5, "r", ReadNotApplicable), waits, ref("a", 7, "r", ReadNotApplicable)},
+		"read in part, then seen again":     {ref("a", 5, "r", ReadPartial), waits, waits},
+		"read, then it does not answer":     {read, ref("a", 7, "", ReadFailed), ref("a", 7, "", ReadFailed)},
+		"read by another recipe, and later": {read, ref("a", 7, "s", ReadComplete), ref("a", 7, "s", ReadComplete)},
+	}
+	for name, tt := range tests {
+		if diff := cmp.Diff(tt.want, tt.is.After(tt.was)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

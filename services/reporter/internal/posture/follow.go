@@ -81,7 +81,7 @@ func (e *Engine) followStream(ctx context.Context, s *state, stream string, ende
 	return moved, nil
 }
 
-// apply takes in one change. A tag's newer observation wins, as in refs/: what the log says again changes nothing.
+// apply takes in one change. Of two states of a tag the same one wins as in refs/: what the log says again changes nothing.
 func (e *Engine) apply(ctx context.Context, s *state, stream string, c plimsoll.Change, ended map[string]string) {
 	k := refKey{stream, c.Repository, c.Tag}
 	switch c.Kind {
@@ -89,11 +89,14 @@ func (e *Engine) apply(ctx context.Context, s *state, stream string, c plimsoll.
 		if c.Ref == nil {
 			return
 		}
-		if t := s.tags[k]; t != nil && t.ref.Observed > c.Ref.Observed {
-			return
+		ref := *c.Ref
+		if t := s.tags[k]; t != nil {
+			if ref = ref.After(t.ref); c.Ref.Observed < t.ref.Observed && ref.Recipe == t.ref.Recipe {
+				return
+			}
 		}
 		s.folded[stream] = true
-		e.do.tag(s, k, *c.Ref)
+		e.do.tag(s, k, ref)
 		if t := s.tags[k]; t != nil {
 			e.do.reread(s, t)
 		}

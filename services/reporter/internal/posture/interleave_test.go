@@ -324,6 +324,10 @@ func (l *life) happen() {
 			stale := old
 			stale.Observed, stale.Digest = old.Observed-1, digest("an older observation")
 			l.log(k.registry, plimsoll.Change{Kind: plimsoll.ChangeInventory, Repository: k.repository, Tag: k.tag, Ref: &stale})
+			waits := plimsoll.Ref{Tag: k.tag, Digest: old.Digest, Observed: old.Observed, Read: plimsoll.Coverage{State: plimsoll.ReadWaiting}}
+			if old.Recipe != "" && !old.Read.Short() { // of a sweep that did not know yet
+				l.log(k.registry, plimsoll.Change{Kind: plimsoll.ChangeTag, Repository: k.repository, Tag: k.tag, Ref: &waits})
+			}
 		}
 	default: // a process starts again; sometimes with other registries in its configuration
 		if l.rand.IntN(3) == 0 {
@@ -348,8 +352,11 @@ func (l *life) tell(k refKey, r plimsoll.Ref) {
 			r.Former = slices.DeleteFunc(old.MovedAway(l.clock.at), func(f plimsoll.FormerImage) bool { return !l.stored(f.Digest) })
 		}
 	}
-	l.tags[k] = r
 	l.put(k.registry, k.repository, r)
+	if old, ok := l.tags[k]; ok {
+		r = r.After(old)
+	}
+	l.tags[k] = r
 }
 
 // stored reports whether an inventory of an image stands in the bucket.

@@ -139,6 +139,9 @@ func (w *world) refs(registry, repository string, refs ...plimsoll.Ref) {
 	w.t.Helper()
 	_, err := w.store.MergeRefs(w.t.Context(), registry, repository, func(tags map[string]plimsoll.Ref) (changed []string) {
 		for _, r := range refs {
+			if was, ok := tags[r.Tag]; ok {
+				r = r.After(was)
+			}
 			tags[r.Tag] = r
 			changed = append(changed, r.Tag)
 		}

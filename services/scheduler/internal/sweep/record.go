@@ -47,7 +47,7 @@ func (s *Sweeper) append(ctx context.Context, id, actor string, changes []plimso
 	return nil
 }
 
-// merge writes a repository's difference, tag by tag: the newer observation wins.
+// merge writes a repository's difference, tag by tag: the newer observation wins, but for what was read meanwhile.
 func (s *Sweeper) merge(ctx context.Context, id string, d difference) error {
 	if len(d.write)+len(d.remove) == 0 {
 		return nil
@@ -55,7 +55,7 @@ func (s *Sweeper) merge(ctx context.Context, id string, d difference) error {
 	_, err := s.Store.MergeRefs(ctx, id, d.repository, func(tags map[string]plimsoll.Ref) (changed []string) {
 		for _, tag := range slices.Sorted(maps.Keys(d.write)) {
 			if newer(tags, tag, d.write[tag]) {
-				tags[tag] = d.write[tag]
+				tags[tag] = d.write[tag].After(tags[tag])
 				changed = append(changed, tag)
 			}
 		}

@@ -785,3 +785,25 @@ func TestMissedPushes(t *testing.T) {
 		}
 	}
 }
+
+// TestPushIsReadMeanwhile: a push is read between the page's look at the refs and its word on the tag: the tag does not wait again.
+func TestPushIsReadMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	read := plimsoll.Ref{Tag: "1", Digest: plimsoll.DigestOf([]byte("pushed")), Recipe: recipe, Read: plimsoll.Complete(), Observed: 5}
+	_, err := b.store.MergeRefs(t.Context(), b.id, "team/app", func(tags map[string]plimsoll.Ref) []string {
+		tags["1"] = read
+		return []string{"1"}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := plimsoll.Ref{Tag: "1", Digest: read.Digest, Read: plimsoll.Coverage{State: plimsoll.ReadWaiting}, Observed: 7}
+	if err := b.sweeper.merge(t.Context(), b.id, difference{repository: "team/app", write: map[string]plimsoll.Ref{"1": waits}}); err != nil {
+		t.Fatal(err)
+	}
+	read.Observed = 7
+	if diff := cmp.Diff([]plimsoll.Ref{read}, b.refs("team/app")); diff != "" {
+		t.Errorf("refs (-want +got):\n%s", diff)
+	}
+}
