@@ -68,12 +68,30 @@ type killResult struct {
 	Steady time.Duration // until images are covered again as fast as before
 }
 
-// kills kills each part once while a sweep runs, and starts it again at once.
-func (s *system) kills(ctx context.Context) (all []killResult, err error) {
-	r := s.registries[0]
+// killsResult is that of all parts, and what the registry was asked for until the sweep had ended.
+type killsResult struct {
+	Parts []killResult
+	Asked map[string]int64
+}
+
+// kills kills each part once while a sweep runs, starts it again at once, and lets the sweep go on to its end.
+func (s *system) kills(ctx context.Context) (*killsResult, error) {
+	r, started := s.registries[0], time.Now()
 	if err := s.startSweep(ctx, r.id); err != nil {
 		return nil, err
 	}
+	parts, err := s.killEach(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.swept(ctx, r.id, started); err != nil {
+		return nil, err
+	}
+	asked, err := r.stats(ctx, false)
+	return &killsResult{parts, asked}, err
+}
+
+func (s *system) killEach(ctx context.Context, r *fakeRegistry) (all []killResult, err error) {
 	for _, one := range []struct {
 		name  string
 		again func() error

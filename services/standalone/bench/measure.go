@@ -25,7 +25,7 @@ type result struct {
 	Third        *sweepResult // of the same unchanged registry: what grew in it grows every night
 	Push, Busy   *pushResult
 	Registries   *fairResult
-	Kill         []killResult
+	Kill         *killsResult
 	Flood        *floodResult
 }
 

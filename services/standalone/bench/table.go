@@ -20,11 +20,13 @@ func render(all []result) string {
 			fmt.Fprintf(&b, "Four registries of %s images: %v alone, %v beside a fifth that answers one request a second: %+.1f %%.\n\n",
 				count(max(10, r.Images/5)), f.Alone.Round(100*time.Millisecond), f.Beside.Round(100*time.Millisecond), 100*(float64(f.Beside)/float64(f.Alone)-1))
 		}
-		for _, k := range r.Kill {
-			fmt.Fprintf(&b, "- %s killed in the first sweep and started again: steady after %v\n", k.Part, k.Steady.Round(100*time.Millisecond))
-		}
-		if len(r.Kill) > 0 {
-			b.WriteByte('\n')
+		if r.Kill != nil {
+			for _, k := range r.Kill.Parts {
+				fmt.Fprintf(&b, "- %s killed in the first sweep and started again: steady after %v\n", k.Part, k.Steady.Round(100*time.Millisecond))
+			}
+			a := r.Kill.Asked
+			fmt.Fprintf(&b, "\nIn that sweep the registry was asked for %s blobs (each image brings two), and layer bytes ÷ unique was %.4f.\n\n",
+				count(int(a["blob_get"])), float64(a["layer_bytes"])/float64(a["unique_layer_bytes"]))
 		}
 		if f := r.Flood; f != nil {
 			fmt.Fprintf(&b, "A flood of %s events of one registry: %s taken, notifications told to come later %d, at most %s requests queued, drained after %v; the scheduler held %s before and at most %s. "+

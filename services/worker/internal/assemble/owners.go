@@ -31,12 +31,12 @@ func (s *state) owned() *owners {
 // ownedBelow is owned for a tree that others stand on.
 func (s *state) ownedBelow() *owners {
 	o := s.ownedBy(true)
-	o.look = slices.DeleteFunc(o.look, func(id int) bool {
+	o.look = slices.Clone(slices.DeleteFunc(o.look, func(id int) bool {
 		f := s.files[id-1]
 		return f.entry == nil || !f.there() || !slices.ContainsFunc(f.names, func(name string) bool {
 			return len(o.describe(f, id, name).Notes) > 0
 		})
-	})
+	}))
 	return o
 }
 
@@ -74,20 +74,22 @@ func (o *owners) above(base, s *state) *owners {
 		}
 		up.look = append(up.look, i+1)
 	}
+	packed := map[string]string{}
 	for i, f := range s.files[len(base.files):] {
 		if f.list != nil {
 			return nil
 		}
 		up.look = append(up.look, len(base.files)+i+1)
 		if dir, owner := f.packs(); owner != "" {
-			if len(up.packed) == len(o.packed) {
-				up.packed = maps.Clone(o.packed)
-			}
-			up.packed[dir] = owner
+			packed[dir] = owner
 		}
 	}
 	if o.touched(rootPlace, base.root, s.root) {
 		return nil
+	}
+	if len(packed) > 0 {
+		up.packed = maps.Clone(o.packed)
+		maps.Copy(up.packed, packed)
 	}
 	slices.Sort(up.look)
 	up.look = slices.Compact(up.look)
