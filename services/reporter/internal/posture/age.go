@@ -65,22 +65,24 @@ func (s *state) doubt(im *image) {
 type freshness struct {
 	listing string                   // why nothing of it is fresh
 	recipe  plimsoll.Recipe          // of the newest sweep that ended
+	ended   int64                    // when that was, as refs tell of observations
 	older   map[plimsoll.Recipe]bool // of the sweeps before
 }
 
 func (f freshness) same(g freshness) bool {
-	return f.listing == g.listing && f.recipe == g.recipe && maps.Equal(f.older, g.older)
+	return f.listing == g.listing && f.recipe == g.recipe && f.ended == g.ended && maps.Equal(f.older, g.older)
 }
 
 // why is why a row of this tag that was complete is stale now; empty when it is not (DESIGN §3). A recipe that no older sweep
-// had is newer than the newest sweep: a push after an upgrade.
+// had is newer than the newest sweep: a push after an upgrade. So is any recipe by which a tag was read that was seen after that
+// sweep: an upgrade was taken back.
 func (f freshness) why(r plimsoll.Ref) string {
 	switch {
 	case f.listing != "":
 		return f.listing
 	case f.recipe == "" || r.Recipe == "" || r.Recipe == f.recipe || r.Read.State == plimsoll.ReadNotApplicable:
 		return ""
-	case f.older[r.Recipe]:
+	case f.older[r.Recipe] && r.Observed <= f.ended:
 		return "read by a recipe that has been replaced"
 	}
 	return ""
@@ -114,7 +116,7 @@ func (e *Engine) freshness(s *state, registry string, now time.Time) freshness {
 		switch {
 		case x.State == plimsoll.SweepRunning:
 		case f.recipe == "":
-			f.recipe = x.Recipe
+			f.recipe, f.ended = x.Recipe, x.Ended.UnixNano()
 		default:
 			if f.older == nil {
 				f.older = map[plimsoll.Recipe]bool{}

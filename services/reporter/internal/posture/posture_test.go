@@ -457,6 +457,12 @@ func TestStale(t *testing.T) {
 	if len(registries) != 1 || registries[0].Sweep == nil || len(registries[0].Recent) != 3 || !registries[0].LastComplete.Equal(w.clock.at) {
 		t.Errorf("registries %+v", registries)
 	}
+	back := w.complete("1", "web", recipeOne, w.inventory("web", recipeOne, pkg("lodash", "1.0.0")))
+	back.Observed = w.clock.at.Add(time.Second).UnixNano()
+	w.put("dev", "web", back)
+	if row := only(t, w.advance(e)); row.Coverage.State != plimsoll.ReadComplete {
+		t.Errorf("read after that sweep, by the recipe before: %s; want complete", describe(row))
+	}
 }
 
 // TestGap: a hole in the log stops its stream, is said in the view and by Advance, and ends when it is mended.
