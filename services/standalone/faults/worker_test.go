@@ -26,6 +26,7 @@ func workerKilled(t *testing.T, s *system) {
 		}
 	})
 	bendDoors(s.workers, corp, nil)
+	s.sweep(t, corp) // a layer whose second try in a scan was killed too is left to the next sweep
 	s.settle(t)
 	for _, w := range s.workers {
 		s.kill(t, w)

@@ -139,7 +139,8 @@ func (j *job) run(ctx context.Context, f *flight) (outcome, error) {
 }
 
 // try reads the layer for the analysers that lack facts and are not in quarantine. When one of them gets there at this very try,
-// the others have the layer read again at once.
+// the others have the layer read again at once. So is a layer whose bytes are other ones than asked for, before that counts as a
+// try: they may have been damaged on their way.
 func (j *job) try(ctx context.Context, f *flight, missing []plimsoll.Analyzer, tried plimsoll.Attempt) (outcome, error) {
 	for {
 		trying, _ := sound(missing, tried)
@@ -147,6 +148,11 @@ func (j *job) try(ctx context.Context, f *flight, missing []plimsoll.Analyzer, t
 			return j.quarantined(missing, tried, nil), nil
 		}
 		facts, err := j.read(ctx, f, trying)
+		if errors.Is(err, layer.ErrDigest) {
+			s := j.server
+			s.Log.Info("layer came damaged, reading it again", "layer", j.blob.Digest, "registry", j.source.Registry().ID)
+			facts, err = j.read(ctx, f, trying)
+		}
 		if err == nil {
 			return j.keep(ctx, facts, missing, tried)
 		}

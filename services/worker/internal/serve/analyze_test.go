@@ -53,6 +53,13 @@ func (d *dying) Run(_ context.Context, j child.Job, src io.Reader) (facts []chil
 		if a.Name == plimsoll.AnalyzerPackages {
 			return nil, &child.Fault{Analyzer: a.Name, Extractor: "os/dpkg", What: "crashed: stack overflow"}
 		}
+	}
+	return made(j, j.Analyzers)
+}
+
+// made are empty facts of a layer.
+func made(j child.Job, by []plimsoll.Analyzer) (facts []child.Facts, err error) {
+	for _, a := range by {
 		b, err := json.Marshal(plimsoll.Facts{Layer: j.Digest, Analyzer: a, Read: plimsoll.Complete()})
 		if err != nil {
 			return nil, err
@@ -80,10 +87,19 @@ func (a *answers) Send(m *workerv1.AnalyzeResponse) error {
 	return nil
 }
 
-// TestQuarantine: an analyser that dies three times over a layer is quarantined there, alone: the others' facts are kept, the layer
-// is not read again, and what is said names the extractor.
-func TestQuarantine(t *testing.T) {
-	t.Parallel()
+// bench is a worker over a registry that holds one layer.
+type bench struct {
+	registry *imagetest.Registry
+	layer    imagetest.Blob
+	store    *store.Store
+	server   *Server
+	recipe   string
+}
+
+var twoAnalyzers = []plimsoll.Analyzer{{Name: plimsoll.AnalyzerTree, Version: 1, Config: "0"}, {Name: plimsoll.AnalyzerPackages, Version: 1, Config: "0"}}
+
+func newBench(t *testing.T, recipe string, children Children) *bench {
+	t.Helper()
 	blobs, err := blob.Open(t.Context(), bucket)
 	if err != nil {
 		t.Fatal(err)
@@ -103,29 +119,41 @@ func TestQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	analyzers := []plimsoll.Analyzer{{Name: plimsoll.AnalyzerTree, Version: 1, Config: "0"}, {Name: plimsoll.AnalyzerPackages, Version: 1, Config: "0"}}
-	children, quiet := &dying{}, slog.New(slog.DiscardHandler)
-	keep := store.New(blobs, "quarantine", analyzers, quiet)
+	quiet := slog.New(slog.DiscardHandler)
+	keep := store.New(blobs, plimsoll.Recipe(recipe), twoAnalyzers, quiet)
 	s := New(t.Context(), Options{
-		Slots: 1, Recipe: "quarantine", Analyzers: analyzers, Limits: layer.DefaultLimits(), Store: keep, Children: children,
+		Slots: 1, Recipe: plimsoll.Recipe(recipe), Analyzers: twoAnalyzers, Limits: layer.DefaultLimits(), Store: keep, Children: children,
 		Registries: map[string]*registry.Client{"test": client}, Metrics: NewMetrics(prometheus.NewRegistry()), Log: quiet,
 	})
-	call := func() (*workerv1.AnalyzeResponse, error) {
-		a := &answers{ctx: t.Context()}
-		err := s.Analyze(&workerv1.AnalyzeRequest{
-			Registry: "test", Repository: "team/app", Recipe: "quarantine",
-			Layer: &workerv1.Layer{Digest: b.Digest().String(), Size: int64(len(b.Bytes))},
-		}, a)
-		return a.last, err
-	}
+	return &bench{reg, b, keep, s, recipe}
+}
+
+func (b *bench) digest() plimsoll.Digest { return plimsoll.Digest(b.layer.Digest().String()) }
+
+func (b *bench) analyze(t *testing.T) (*workerv1.AnalyzeResponse, error) {
+	t.Helper()
+	a := &answers{ctx: t.Context()}
+	err := b.server.Analyze(&workerv1.AnalyzeRequest{
+		Registry: "test", Repository: "team/app", Recipe: b.recipe,
+		Layer: &workerv1.Layer{Digest: string(b.digest()), Size: int64(len(b.layer.Bytes))},
+	}, a)
+	return a.last, err
+}
+
+// TestQuarantine: an analyser that dies three times over a layer is quarantined there, alone: the others' facts are kept, the layer
+// is not read again, and what is said names the extractor.
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	children := &dying{}
+	b := newBench(t, "quarantine", children)
 	for range plimsoll.MaxAttempts - 1 {
-		if _, err := call(); status.Code(err) != codes.Unavailable {
+		if _, err := b.analyze(t); status.Code(err) != codes.Unavailable {
 			t.Fatalf("Analyze = %v, want unavailable: it is to be tried again", err)
 		}
 	}
 	const reason = "quarantine: os/dpkg: crashed: stack overflow"
 	for range 2 {
-		if m, err := call(); err != nil || m.GetState() != string(plimsoll.ReadPartial) || m.GetReason() != reason {
+		if m, err := b.analyze(t); err != nil || m.GetState() != string(plimsoll.ReadPartial) || m.GetReason() != reason {
 			t.Fatalf("Analyze = %v, %v; want partial, %s", m, err, reason)
 		}
 	}
@@ -133,14 +161,50 @@ func TestQuarantine(t *testing.T) {
 	if diff := cmp.Diff([][]string{both, both, both, tree}, children.runs); diff != "" {
 		t.Errorf("analysers of the runs (-want +got):\n%s", diff)
 	}
-	digest := plimsoll.Digest(b.Digest().String())
-	if _, _, err := keep.Facts(t.Context(), analyzers[0], digest); err != nil {
+	if _, _, err := b.store.Facts(t.Context(), twoAnalyzers[0], b.digest()); err != nil {
 		t.Errorf("facts of the analyser that lived: %v", err)
 	}
-	if _, _, err := keep.Facts(t.Context(), analyzers[1], digest); !errors.Is(err, plimsoll.ErrNotFound) {
+	if _, _, err := b.store.Facts(t.Context(), twoAnalyzers[1], b.digest()); !errors.Is(err, plimsoll.ErrNotFound) {
 		t.Errorf("facts of the analyser that died: %v, want none", err)
 	}
-	if tried, err := keep.Attempt(t.Context(), digest); err != nil || !tried.Quarantined() || tried.Count != 0 {
+	if tried, err := b.store.Attempt(t.Context(), b.digest()); err != nil || !tried.Quarantined() || tried.Count != 0 {
 		t.Errorf("attempts %+v, %v; want the analyser's alone", tried, err)
+	}
+}
+
+// living are children that make facts of whatever they are given.
+type living struct{}
+
+func (living) Run(_ context.Context, j child.Job, src io.Reader) ([]child.Facts, error) {
+	if _, err := io.Copy(io.Discard, src); err != nil {
+		return nil, err
+	}
+	return made(j, j.Analyzers)
+}
+
+// TestDamagedOnItsWay: a layer that comes damaged is read again at once, and counts as tried when it is damaged then too.
+func TestDamagedOnItsWay(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		flips, count int
+		code         codes.Code
+	}{"once": {1, 0, codes.OK}, "twice": {2, 1, codes.DataLoss}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "damaged-"+name, living{})
+			b.registry.Intercept(imagetest.Flip(tt.flips, 20))
+			if _, err := b.analyze(t); status.Code(err) != tt.code {
+				t.Errorf("Analyze = %v, want %v", err, tt.code)
+			}
+			if tried, err := b.store.Attempt(t.Context(), b.digest()); tried.Count != tt.count || err != nil && !errors.Is(err, plimsoll.ErrNotFound) {
+				t.Errorf("attempts %+v, %v; want %d", tried, err, tt.count)
+			}
+			if _, err := b.analyze(t); err != nil {
+				t.Errorf("Analyze of a layer that comes whole: %v", err)
+			}
+			if missing, err := b.store.Missing(t.Context(), b.digest()); len(missing) > 0 || err != nil {
+				t.Errorf("without facts of %v, %v", missing, err)
+			}
+		})
 	}
 }
