@@ -20,7 +20,10 @@ type AnalyzeInput struct {
 
 // The activities are thin: they hand on heartbeats and give errors their kind.
 
-type scanActivities struct{ scanner Scanner }
+type scanActivities struct {
+	scanner Scanner
+	slow    time.Duration // slowTry in all but tests
+}
 
 func (a scanActivities) resolve(ctx context.Context, r *scanv1.ScanRequest) (Planned, error) {
 	plan, err := a.scanner.Resolve(ctx, r, resume(ctx), beat(ctx))
@@ -28,7 +31,25 @@ func (a scanActivities) resolve(ctx context.Context, r *scanv1.ScanRequest) (Pla
 }
 
 func (a scanActivities) analyze(ctx context.Context, in AnalyzeInput) error {
-	return failure(a.scanner.Analyze(ctx, in.Plan, in.From, in.To, in.Push, beat(ctx)))
+	last, err := a.batch(ctx, in)
+	if last {
+		return typed(err, true)
+	}
+	return failure(err)
+}
+
+// slowTry is how long a try of a batch takes that ends in vain because a layer hangs: after two of them its images are told as
+// partial, with the reason.
+const slowTry = time.Minute
+
+// batch is one try of a batch of layers. last says that it failed and will not be tried again.
+func (a scanActivities) batch(ctx context.Context, in AnalyzeInput) (last bool, err error) {
+	began, try := time.Now(), activity.GetInfo(ctx).Attempt
+	err = a.scanner.Analyze(ctx, in.Plan, in.From, in.To, in.Push, beat(ctx))
+	if err == nil || ctx.Err() != nil {
+		return false, err
+	}
+	return !passing(err) || try >= boundAnalyze.attempts || try > 1 && time.Since(began) > a.slow, err
 }
 
 func (a scanActivities) assemble(ctx context.Context, plan string) error {
@@ -55,10 +76,10 @@ type Concluded struct {
 // the rest from being told.
 func (a scanActivities) conclude(ctx context.Context, in ConcludeInput) (out Concluded, err error) {
 	if in.To > in.From {
-		if err := a.scanner.Analyze(ctx, in.Plan, in.From, in.To, in.Push, beat(ctx)); err != nil {
-			if ctx.Err() != nil || passing(err) && activity.GetInfo(ctx).Attempt < boundAnalyze.attempts {
-				return out, failure(err)
-			}
+		switch last, err := a.batch(ctx, in.AnalyzeInput); {
+		case err != nil && !last:
+			return out, failure(err)
+		case err != nil:
 			activity.GetLogger(ctx).Warn("the layers were not analysed; their images stay partial", "plan", in.Plan, "error", err)
 			out = Concluded{Unread: 1, First: cutText(err.Error())}
 		}

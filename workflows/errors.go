@@ -76,8 +76,12 @@ func failure(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
+	return typed(err, !passing(err))
+}
+
+func typed(err error, final bool) error {
 	k, _ := kindOf(err)
-	return temporal.NewApplicationErrorWithOptions(cutText(err.Error()), k.name, temporal.ApplicationErrorOptions{NonRetryable: !passing(err)})
+	return temporal.NewApplicationErrorWithOptions(cutText(err.Error()), k.name, temporal.ApplicationErrorOptions{NonRetryable: final})
 }
 
 // step is the error of a workflow whose step failed: one line, of the step's kind. A run that was asked to end ends as

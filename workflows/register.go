@@ -7,8 +7,9 @@ import (
 )
 
 // RegisterScan makes w a host of ScanImages and its activities: once for each of scanv1.TaskQueuePush and TaskQueueSweep.
-func RegisterScan(w worker.Registry, s Scanner) {
-	a := scanActivities{s}
+func RegisterScan(w worker.Registry, s Scanner) { registerScan(w, scanActivities{s, slowTry}) }
+
+func registerScan(w worker.Registry, a scanActivities) {
 	registerWorkflow(w, NameScan, ScanImages)
 	registerActivity(w, activityResolve, a.resolve)
 	registerActivity(w, activityAnalyze, a.analyze)

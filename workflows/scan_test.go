@@ -341,6 +341,31 @@ func checkFailure(t *testing.T, err, kind error, text string) {
 	}
 }
 
+// TestScanImagesOfALayerThatHangs: tries that take long are few, so that the reason is told within minutes.
+func TestScanImagesOfALayerThatHangs(t *testing.T) {
+	t.Parallel()
+	for _, lone := range []bool{false, true} {
+		s := &script{
+			plan:    Planned{Key: "p", Cuts: []int{0, 1}, Images: 1, Lone: lone},
+			analyze: func(int, int) error { return fmt.Errorf("registry r: %w", plimsoll.ErrUnavailable) },
+		}
+		env := newEnv()
+		registerScan(env, scanActivities{scanner: s, slow: -1}) // each try counts as slow
+		env.ExecuteWorkflow(NameScan, sweepOf(1))
+		var result ScanResult
+		if err := env.GetWorkflowResult(&result); err != nil {
+			t.Fatal(err)
+		}
+		if want := (ScanResult{Plan: "p", Images: 1, Unread: 1, First: "registry r: unavailable"}); result != want {
+			t.Errorf("lone %t: result %+v, want %+v", lone, result, want)
+		}
+		analyze := "analyze p [0,1) push=false"
+		if diff := cmp.Diff([]string{"resolve", analyze, analyze, "assemble", "announce"}, s.calls); diff != "" {
+			t.Errorf("lone %t: calls (-want +got):\n%s", lone, diff)
+		}
+	}
+}
+
 func TestScanImagesBoundsBatchesAtOnce(t *testing.T) {
 	t.Parallel()
 	plan := Planned{Key: "p", Images: 1}

@@ -293,7 +293,8 @@ func imageHangs(t *testing.T, s *system) {
 			return err
 		})
 	}
-	eventually(t, "the hanging image says why it is not read", func() error {
+	// A minute of a push's first try, then two tries that each wait for two workers' three connections, half a minute each.
+	err := within(t.Context(), patience+6*time.Minute, func() error {
 		got, err := s.scanned(t.Context(), s.reporter(), corp)
 		if err != nil {
 			return err
@@ -309,6 +310,9 @@ func imageHangs(t *testing.T, s *system) {
 		t.Logf("the hanging image is %s: %s", c.State, c.Reason)
 		return nil
 	})
+	if err != nil {
+		t.Errorf("the hanging image does not say why it is not read: %v", err)
+	}
 	s.allow(int64(g.Struck.Count()) * m.size)
 	g.Open()
 	s.sweep(t, corp)

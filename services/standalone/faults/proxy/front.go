@@ -35,7 +35,7 @@ type Front struct {
 type Tally struct {
 	Requests int
 	Paths    map[string]int   // requests, by "METHOD path"
-	Bytes    map[string]int64 // bytes of GET answers, by path
+	Bytes    map[string]int64 // bytes that GETs were answered with, by path
 	Answers  map[int]int      // by status; 0 for connections that broke
 	Open     map[string]int   // requests in hand, by "METHOD path"
 }
@@ -140,7 +140,7 @@ func (c *counter) Write(b []byte) (int, error) {
 		c.status = http.StatusOK
 	}
 	n, err := c.ResponseWriter.Write(b)
-	if c.path != "" {
+	if c.path != "" && c.status < http.StatusMultipleChoices { // an error's body is none
 		c.front.mu.Lock()
 		c.front.tally.Bytes[c.path] += int64(n)
 		c.front.mu.Unlock()
