@@ -174,6 +174,7 @@ func onlyLayer(digest string, f imagetest.Fault) proxy.Fault {
 func registryStalls(t *testing.T, s *system) {
 	s.settle(t)
 	_, g, holder := s.heldLayer(t, "stalled/app", fmt.Sprint(s.count()))
+	beside := 0 // verdicts that came while the layer stood still; the connection is given up after half a minute
 	for range 8 {
 		tag := fmt.Sprint(s.count())
 		m := s.newImage(t, 8<<10)
@@ -185,9 +186,12 @@ func registryStalls(t *testing.T, s *system) {
 			}
 			return err
 		})
+		if reading(holder) > 0 {
+			beside++
+		}
 	}
-	if reading(holder) == 0 {
-		t.Error("the stalled layer is not being read any more: the fault did not last")
+	if beside == 0 {
+		t.Error("the stalled layer was not being read any more when the first verdict came: the fault did not last")
 	}
 	g.Open()
 }
