@@ -18,6 +18,7 @@ type Ref struct {
 	Digest    Digest        `json:"digest"`              // of the index or manifest that the tag names
 	Platforms []RefPlatform `json:"platforms,omitempty"` // one for an image, several for an index; empty until resolved
 	Recipe    Recipe        `json:"recipe,omitempty"`    // the last that ended for this digest: a sweep needs no more
+	ReadAt    int64         `json:"read_at,omitempty"`   // the observation that was read by Recipe; a later one only saw the tag again
 	Scope     string        `json:"scope,omitempty"`     // the registry's [Registry.Scope] when it was resolved
 	Read      Coverage      `json:"read"`                // the worst of the platforms
 	Observed  int64         `json:"observed"`            // sequence of the observation, nanoseconds of the observer

@@ -74,15 +74,15 @@ func (f freshness) same(g freshness) bool {
 }
 
 // why is why a row of this tag that was complete is stale now; empty when it is not (DESIGN §3). A recipe that no older sweep
-// had is newer than the newest sweep: a push after an upgrade. So is any recipe by which a tag was read that was seen after that
-// sweep: an upgrade was taken back.
+// had is newer than the newest sweep: a push after an upgrade. So is any recipe by which the tag was read after that sweep: an
+// upgrade was taken back.
 func (f freshness) why(r plimsoll.Ref) string {
 	switch {
 	case f.listing != "":
 		return f.listing
 	case f.recipe == "" || r.Recipe == "" || r.Recipe == f.recipe || r.Read.State == plimsoll.ReadNotApplicable:
 		return ""
-	case f.older[r.Recipe] && r.Observed <= f.ended:
+	case f.older[r.Recipe] && r.ReadAt <= f.ended:
 		return "read by a recipe that has been replaced"
 	}
 	return ""

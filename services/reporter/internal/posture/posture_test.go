@@ -460,6 +460,11 @@ func TestStale(t *testing.T) {
 	back := w.complete("1", "web", recipeOne, w.inventory("web", recipeOne, pkg("lodash", "1.0.0")))
 	back.Observed = w.clock.at.Add(time.Second).UnixNano()
 	w.put("dev", "web", back)
+	if row := only(t, w.advance(e)); row.Coverage.State != plimsoll.ReadStale {
+		t.Errorf("seen again after that sweep, and not read: %s; want stale", describe(row))
+	}
+	back.ReadAt = back.Observed
+	w.put("dev", "web", back)
 	if row := only(t, w.advance(e)); row.Coverage.State != plimsoll.ReadComplete {
 		t.Errorf("read after that sweep, by the recipe before: %s; want complete", describe(row))
 	}

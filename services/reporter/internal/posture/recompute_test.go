@@ -388,7 +388,7 @@ func recompute(b objects, q asked) (d document) {
 			return ""
 		}
 		for _, s := range sweeps[r.registry][1:] {
-			if s.Recipe == r.Recipe && time.Unix(0, r.Observed).Compare(sweeps[r.registry][0].Ended) <= 0 {
+			if s.Recipe == r.Recipe && time.Unix(0, r.ReadAt).Compare(sweeps[r.registry][0].Ended) <= 0 {
 				return "read by a recipe that has been replaced"
 			}
 		}

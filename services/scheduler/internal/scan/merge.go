@@ -70,9 +70,12 @@ func refAfter(old plimsoll.Ref, t workflows.PlanTarget, recipe plimsoll.Recipe, 
 	} else {
 		next.Platforms, next.Scope = platformsOf(t), scope
 	}
-	next.Read, next.Recipe = coverageOf(t), ""
+	next.Read, next.Recipe, next.ReadAt = coverageOf(t), "", 0
 	if t.Ended {
-		next.Recipe = recipe
+		next.Recipe, next.ReadAt = recipe, t.Observed
+	}
+	if old.Digest == next.Digest && old.Recipe == next.Recipe {
+		next.ReadAt = max(next.ReadAt, old.ReadAt)
 	}
 	next.LastGood = lastGood(old, next)
 	return next

@@ -29,7 +29,7 @@ func image(d plimsoll.Digest, c plimsoll.Coverage) plimsoll.RefPlatform {
 func complete(d plimsoll.Digest) plimsoll.Ref {
 	return plimsoll.Ref{
 		Tag: "v1", Digest: d, Platforms: []plimsoll.RefPlatform{image(d, plimsoll.Complete())}, Recipe: testRecipe,
-		Read: plimsoll.Complete(), Observed: 10, Moved: at(10), First: at(10),
+		Read: plimsoll.Complete(), Observed: 10, ReadAt: 10, Moved: at(10), First: at(10),
 	}
 }
 
@@ -60,20 +60,22 @@ func TestMerge(t *testing.T) {
 		name: "the same again", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestA, 10, plimsoll.Complete(), true),
 	}, {
 		name: "the same, seen later", old: with(complete(digestA), func(r *plimsoll.Ref) { r.Missing = 1 }), target: read(digestA, 20, plimsoll.Complete(), true),
-		want: with(complete(digestA), func(r *plimsoll.Ref) { r.Observed = 20 }), kinds: []plimsoll.ChangeKind{plimsoll.ChangeCoverage},
+		want: with(complete(digestA), func(r *plimsoll.Ref) { r.Observed, r.ReadAt = 20, 20 }), kinds: []plimsoll.ChangeKind{plimsoll.ChangeCoverage},
 	}, {
 		name: "a tag moved", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestB, 20, plimsoll.Complete(), true),
-		want:  with(complete(digestB), func(r *plimsoll.Ref) { r.Observed, r.Moved, r.Former = 20, at(20), former }),
+		want:  with(complete(digestB), func(r *plimsoll.Ref) { r.Observed, r.ReadAt, r.Moved, r.Former = 20, 20, at(20), former }),
 		kinds: []plimsoll.ChangeKind{plimsoll.ChangeTag, plimsoll.ChangeInventory},
 	}, {
 		name: "an older observation loses", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestB, 5, plimsoll.Complete(), true),
 	}, {
 		name: "an older observation of the same digest still brings its inventory", old: &waiting, target: read(digestA, 5, plimsoll.Complete(), true),
-		want: with(complete(digestA), func(*plimsoll.Ref) {}), kinds: []plimsoll.ChangeKind{plimsoll.ChangeInventory},
+		want: with(complete(digestA), func(r *plimsoll.Ref) { r.ReadAt = 5 }), kinds: []plimsoll.ChangeKind{plimsoll.ChangeInventory},
+	}, {
+		name: "the same, seen before and read later", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestA, 5, plimsoll.Complete(), true),
 	}, {
 		name: "the last good one stays named", old: with(complete(digestA), func(*plimsoll.Ref) {}), target: read(digestB, 20, partial, false),
 		want: with(complete(digestB), func(r *plimsoll.Ref) {
-			r.Observed, r.Moved, r.Recipe, r.Read, r.LastGood = 20, at(20), "", partial, digestA
+			r.Observed, r.ReadAt, r.Moved, r.Recipe, r.Read, r.LastGood = 20, 0, at(20), "", partial, digestA
 			r.Platforms, r.Former = []plimsoll.RefPlatform{image(digestB, partial)}, former
 		}),
 		kinds: []plimsoll.ChangeKind{plimsoll.ChangeTag, plimsoll.ChangeInventory},
@@ -86,7 +88,7 @@ func TestMerge(t *testing.T) {
 		kinds: []plimsoll.ChangeKind{plimsoll.ChangeInventory},
 	}, {
 		name: "a complete one replaces the last good one", old: with(complete(digestB), func(r *plimsoll.Ref) { r.Read, r.LastGood, r.Recipe = partial, digestA, "" }),
-		target: read(digestB, 20, plimsoll.Complete(), true), want: with(complete(digestB), func(r *plimsoll.Ref) { r.Observed = 20 }),
+		target: read(digestB, 20, plimsoll.Complete(), true), want: with(complete(digestB), func(r *plimsoll.Ref) { r.Observed, r.ReadAt = 20, 20 }),
 		kinds: []plimsoll.ChangeKind{plimsoll.ChangeInventory},
 	}, {
 		name: "a passing failure says nothing against what was read", old: with(complete(digestA), func(*plimsoll.Ref) {}),
@@ -100,7 +102,7 @@ func TestMerge(t *testing.T) {
 		name: "a failure of a tag that may have moved", old: with(complete(digestA), func(*plimsoll.Ref) {}),
 		target: workflows.PlanTarget{Tag: "v1", Observed: 20, Failed: failed.Reason},
 		want: with(complete(digestA), func(r *plimsoll.Ref) {
-			r.Observed, r.Recipe, r.Read, r.LastGood = 20, "", failed, digestA
+			r.Observed, r.ReadAt, r.Recipe, r.Read, r.LastGood = 20, 0, "", failed, digestA
 			r.Platforms[0].Read[""] = failed
 		}),
 		kinds: []plimsoll.ChangeKind{plimsoll.ChangeInventory},
