@@ -61,7 +61,7 @@ var (
 	boundAssemble = bound{try: time.Hour, beats: true, attempts: 10, first: time.Second, longest: 30 * time.Second}
 	// A merge and an append: small objects, but many writers may meet in one repository.
 	boundAnnounce = bound{try: time.Minute, attempts: 8, first: 500 * time.Millisecond, longest: 10 * time.Second}
-	// These three at once. The last half of the tries goes on without the layers.
+	// These three at once. From the tenth try on the layers are not waited for.
 	boundConclude = bound{try: 4 * time.Hour, beats: true, attempts: 20, first: time.Second, longest: 30 * time.Second}
 	// The same steps for a push: a verdict is wanted within seconds, and the queue tries again soon.
 	boundLocal = bound{try: time.Minute, total: 3 * time.Minute, attempts: 3, first: 200 * time.Millisecond, longest: 2 * time.Second}

@@ -79,6 +79,13 @@ func failure(err error) error {
 	return typed(err, !passing(err))
 }
 
+// final reports whether an activity said that trying again gives the same answer.
+func final(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.NonRetryable()
+}
+
+// typed is that form; final says that the activity is not to be tried again.
 func typed(err error, final bool) error {
 	k, _ := kindOf(err)
 	return temporal.NewApplicationErrorWithOptions(cutText(err.Error()), k.name, temporal.ApplicationErrorOptions{NonRetryable: final})

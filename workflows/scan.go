@@ -66,11 +66,12 @@ func (s stages) run(ctx workflow.Context, b bound, name string, result any, args
 }
 
 // resolve makes the plan. What most registries answer within a moment is asked for in a local activity first; one that is throttled,
-// slow or away gets the time and the tries of an ordinary one, which goes on with what the first has kept.
+// slow or away gets the time and the tries of an ordinary one, which goes on with what the first has kept. One that refuses is not
+// asked twice.
 func (s stages) resolve(ctx workflow.Context, r *scanv1.ScanRequest) (plan Planned, err error) {
 	if !s.local() && resolvesEarly(ctx) {
 		err = workflow.ExecuteLocalActivity(boundEarly.local(ctx), activityResolve, r).Get(ctx, &plan)
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || final(err) {
 			return plan, err
 		}
 	}

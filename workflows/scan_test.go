@@ -218,6 +218,9 @@ func TestScanImages(t *testing.T) {
 		name: "resolve of a sweep fails for good", script: &script{resolve: always(unavailable)}, request: sweepOf(1), early: true,
 		calls: repeat("resolve", 1+int(boundResolve.attempts)), local: []string{activityResolve}, err: plimsoll.ErrUnavailable, text: "resolve: registry r: unavailable",
 	}, {
+		name: "a registry that refuses a sweep is asked once", script: &script{resolve: always(denied)}, request: sweepOf(1), early: true,
+		calls: []string{"resolve"}, local: []string{activityResolve}, err: plimsoll.ErrDenied, text: "resolve: registry r: access denied",
+	}, {
 		name: "a push is begun in the same way", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}}, request: pushOf(1), early: true,
 		calls: around(), local: []string{activityResolve, activityAssemble, activityAnnounce}, result: ScanResult{Plan: "p", Images: 1},
 	}, {
