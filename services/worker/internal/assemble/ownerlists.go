@@ -51,12 +51,12 @@ var spare = sync.Pool{New: func() any {
 	return &listReader{folders: newFolders(), dpkg: dpkgLists{sums: map[sumOf][]byte{}, diversions: map[string]plimsoll.Diversion{}, config: map[int]struct{}{}}}
 }}
 
-// maxSpare bounds what is kept for use again, in names; an image of a distribution has some thousands.
-const maxSpare = 50_000
+// maxSpare bounds what is kept for use again, in names; an image of a distribution has some ten thousand.
+const maxSpare = 100_000
 
 // done gives a reader back. Nothing that it told refers to it.
 func (o *listReader) done() {
-	if len(o.dpkg.sums)+len(o.folders.known)+len(o.dpkg.diversions) > maxSpare {
+	if len(o.dpkg.sums)+len(o.folders.known)+len(o.folders.looked)+len(o.dpkg.diversions) > maxSpare {
 		return
 	}
 	clear(o.dpkg.sums)
