@@ -56,8 +56,9 @@ func (a scanActivities) assemble(ctx context.Context, plan string) error {
 	return failure(a.scanner.Assemble(ctx, plan, beat(ctx)))
 }
 
-func (a scanActivities) announce(ctx context.Context, plan string) error {
-	return failure(a.scanner.Announce(ctx, plan))
+func (a scanActivities) announce(ctx context.Context, plan string) (unsettled int, err error) {
+	unsettled, err = a.scanner.Announce(ctx, plan)
+	return unsettled, failure(err)
 }
 
 // ConcludeInput is all that is left of a plan with one batch, which is empty where no layer lacks facts.
@@ -66,10 +67,11 @@ type ConcludeInput struct {
 	Images int
 }
 
-// Concluded is what became of the batch, as in [ScanResult].
+// Concluded is what became of the batch and its targets, as in [ScanResult].
 type Concluded struct {
-	Unread int
-	First  string
+	Unread    int
+	First     string
+	Unsettled int `json:",omitempty"`
 }
 
 // conclude analyses, assembles and announces. A batch that fails as a whole, after the tries that one of many has, does not keep
@@ -81,7 +83,7 @@ func (a scanActivities) conclude(ctx context.Context, in ConcludeInput) (out Con
 			return out, failure(err)
 		case err != nil:
 			activity.GetLogger(ctx).Warn("the layers were not analysed; their images stay partial", "plan", in.Plan, "error", err)
-			out = Concluded{Unread: 1, First: cutText(err.Error())}
+			out.Unread, out.First = 1, cutText(err.Error())
 		}
 	}
 	if in.Images > 0 {
@@ -91,7 +93,8 @@ func (a scanActivities) conclude(ctx context.Context, in ConcludeInput) (out Con
 	}
 	stop := alive(ctx)
 	defer stop()
-	return out, failure(a.scanner.Announce(ctx, in.Plan))
+	out.Unsettled, err = a.scanner.Announce(ctx, in.Plan)
+	return out, failure(err)
 }
 
 type sweepActivities struct{ sweeper Sweeper }

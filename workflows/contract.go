@@ -145,8 +145,9 @@ type Scanner interface {
 	Analyze(ctx context.Context, plan string, from, to int, push bool, beat func(string)) error
 	// Assemble has every image of the plan assembled.
 	Assemble(ctx context.Context, plan string, beat func(string)) error
-	// Announce merges the plan's targets into refs/, appends to changes/ and publishes the hint. It comes last.
-	Announce(ctx context.Context, plan string) error
+	// Announce merges the plan's targets into refs/, appends to changes/ and publishes the hint. It comes last. It returns how many
+	// targets are short of something that trying again may give.
+	Announce(ctx context.Context, plan string) (unsettled int, err error)
 }
 
 // Reporter is what WeeklyReport's activity calls; services/reporter implements it. A period is made once.

@@ -12,9 +12,11 @@ type ScanResult struct {
 	Images int
 	Bytes  int64 // compressed bytes of the layers that lacked facts
 	// Unread counts the batches of layers that failed as a whole after all tries, First is why the first did. Their images
-	// are partial, and the next sweep asks for them again.
+	// are partial, and asked for again: a push's by the queue, others by the next sweep.
 	Unread int
 	First  string
+	// Unsettled counts the targets that are short of something that trying again may give.
+	Unsettled int `json:",omitempty"`
 }
 
 // ScanImages scans the targets of one request: resolve, analyse the layers that lack facts, assemble, announce; the last three in
@@ -43,7 +45,7 @@ func ScanImages(ctx workflow.Context, r *scanv1.ScanRequest) (ScanResult, error)
 			return result, step(ctx, "assemble", err)
 		}
 	}
-	if err := stage.run(ctx, boundAnnounce, activityAnnounce, nil, plan.Key); err != nil {
+	if err := stage.run(ctx, boundAnnounce, activityAnnounce, &result.Unsettled, plan.Key); err != nil {
 		return result, step(ctx, "announce", err)
 	}
 	return result, nil
@@ -96,7 +98,7 @@ func (s stages) conclude(ctx workflow.Context, plan Planned, result *ScanResult)
 	if err := s.run(ctx, boundConclude, activityConclude, &got, in); err != nil {
 		return step(ctx, "conclude", err)
 	}
-	result.Unread, result.First = got.Unread, got.First
+	result.Unread, result.First, result.Unsettled = got.Unread, got.First, got.Unsettled
 	return nil
 }
 

@@ -20,15 +20,20 @@ type Starter interface {
 }
 
 // Scans makes a [queue.Run] of Temporal: it starts ScanImages, or joins the run of the same set that is in flight, and waits
-// for its end. Cancelling ctx stops the wait, not the workflow.
+// for its end. Cancelling ctx stops the wait, not the workflow. A push that left something for another try is [queue.ErrUnsettled]; what
+// a sweep leaves is the next one's.
 func Scans(t Starter) queue.Run {
 	return func(ctx context.Context, r *scanv1.ScanRequest) error {
 		run, err := t.ExecuteWorkflow(ctx, workflows.ScanOptions(r), workflows.NameScan, r)
 		if err != nil {
 			return fmt.Errorf("start scan %s: %w", r.WorkflowID(), started(err))
 		}
-		if err := run.Get(ctx, nil); err != nil {
+		var result workflows.ScanResult
+		if err := run.Get(ctx, &result); err != nil {
 			return fmt.Errorf("scan %s: %w", r.WorkflowID(), ended(err, r.GetLane()))
+		}
+		if result.Unsettled > 0 && r.GetLane() == scanv1.Lane_LANE_PUSH {
+			return fmt.Errorf("scan %s: %d of %d targets: %w", r.WorkflowID(), result.Unsettled, len(r.GetTargets()), queue.ErrUnsettled)
 		}
 		return nil
 	}

@@ -19,21 +19,38 @@ import (
 // answers is a Temporal that answers a start and its run with errors; the real one is used in the product's own tests.
 type answers struct {
 	start, end error
+	unsettled  int
 	options    client.StartWorkflowOptions
 	name       any
 }
 
 func (a *answers) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflow any, _ ...any) (client.WorkflowRun, error) {
 	a.options, a.name = o, workflow
-	return ending{err: a.end}, a.start
+	return ending{err: a.end, unsettled: a.unsettled}, a.start
 }
 
 type ending struct {
 	client.WorkflowRun
-	err error
+	err       error
+	unsettled int
 }
 
-func (e ending) Get(context.Context, any) error { return e.err }
+func (e ending) Get(_ context.Context, result any) error {
+	result.(*workflows.ScanResult).Unsettled = e.unsettled
+	return e.err
+}
+
+// TestScansUnsettled: a push asks for what it lacks again, a sweep leaves it to the next.
+func TestScansUnsettled(t *testing.T) {
+	t.Parallel()
+	for lane, want := range map[scanv1.Lane]bool{scanv1.Lane_LANE_PUSH: true, scanv1.Lane_LANE_SWEEP: false} {
+		r := &scanv1.ScanRequest{Lane: lane, Registry: "prod", Repository: "team/app", Targets: []*scanv1.Target{{Tag: "v1"}}}
+		err := Scans(&answers{unsettled: 1})(t.Context(), r)
+		if errors.Is(err, queue.ErrUnsettled) != want || (err != nil) != want || errors.Is(err, queue.ErrLost) {
+			t.Errorf("%s: error %v, want unsettled %v", lane, err, want)
+		}
+	}
+}
 
 func TestScans(t *testing.T) {
 	t.Parallel()

@@ -58,12 +58,12 @@ func (s *scanner) Assemble(ctx context.Context, _ string, _ func(string)) error 
 	return nil
 }
 
-func (s *scanner) Announce(ctx context.Context, _ string) error {
+func (s *scanner) Announce(ctx context.Context, _ string) (int, error) {
 	s.note(ctx)
 	if s.announce++; s.announce == 1 {
-		return errors.New("bucket is away")
+		return 0, errors.New("bucket is away")
 	}
-	return nil
+	return 0, nil
 }
 
 // scan runs the workflow of one request whose header names parent, and gives "name below parent's name" of each span.

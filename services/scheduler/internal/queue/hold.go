@@ -94,10 +94,19 @@ func (h *holder) settle(ctx context.Context, m jetstream.Msg, r *scanv1.ScanRequ
 		if err := m.TermWithReason("cancelled"); err != nil {
 			h.log.Warn("cancelled request is not ended: it comes again", "trace", r.GetTrace(), "error", err)
 		}
+	case deliveries > len(backoff) && errors.Is(failure, ErrUnsettled):
+		h.log.Warn("request is not tried again; the next sweep asks for what it lacks", "registry", r.GetRegistry(),
+			"repository", r.GetRepository(), "trace", r.GetTrace(), "deliveries", deliveries, "error", failure)
+		if err := m.Ack(); err != nil {
+			h.log.Warn("request has ended but is not acknowledged: it comes again", "trace", r.GetTrace(), "error", err)
+		}
 	case deliveries > len(backoff):
 		h.bury(ctx, m, r, failure.Error(), deliveries)
 	default:
 		delay := backoff[max(deliveries, 1)-1]
+		if errors.Is(failure, ErrUnsettled) {
+			delay = max(delay, h.lane.Timing.Unsettled)
+		}
 		h.log.Warn("request failed and is tried again", "registry", r.GetRegistry(), "repository", r.GetRepository(),
 			"trace", r.GetTrace(), "deliveries", deliveries, "delay", delay, "error", failure)
 		if err := m.NakWithDelay(delay); err != nil {

@@ -24,6 +24,11 @@ var ErrLost = errors.New("orchestrator cannot be reached")
 // ErrCancelled is returned by a [Run] whose request somebody cancelled: it is not tried again.
 var ErrCancelled = errors.New("scan was cancelled")
 
+// ErrUnsettled is returned by a [Run] that has told what it found and lacks something that trying again may give: a layer whose
+// registry was away, or whose workers died. It is tried again later than a failure, and in the end it is no dead letter: what is
+// lacking stands in the image's coverage, and the next sweep asks for it.
+var ErrUnsettled = errors.New("some of it could not be read now")
+
 // Lane is one of the two queues. Each registry has a durable consumer of its own in it, which all schedulers share, so
 // that requests of one that is slow or broken never stand before another's.
 type Lane struct {
@@ -49,19 +54,23 @@ type Timing struct {
 	AckWait time.Duration   // silence after which a request is given to another scheduler
 	Beat    time.Duration   // between in-progress acknowledgements
 	Backoff []time.Duration // before the second try, the third …; one more failure is the last
-	Lost    time.Duration   // between tries to reach the orchestrator
-	Retry   time.Duration   // between tries to open the consumer
+	// Unsettled is the shortest time before a try of what had its tries within a scan already: workers that died then are replaced
+	// in it, and a layer's third failure, which quarantines it, does not follow at once on the second.
+	Unsettled time.Duration
+	Lost      time.Duration // between tries to reach the orchestrator
+	Retry     time.Duration // between tries to open the consumer
 }
 
 // DefaultTiming is DESIGN's: three beats fit into the wait, and five delays from 5 s to 30 min, so that the sixth failure
 // comes after about three quarters of an hour.
 func DefaultTiming() Timing {
 	return Timing{
-		AckWait: 30 * time.Second,
-		Beat:    10 * time.Second,
-		Backoff: []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute},
-		Lost:    5 * time.Second,
-		Retry:   2 * time.Second,
+		AckWait:   30 * time.Second,
+		Beat:      10 * time.Second,
+		Backoff:   []time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute},
+		Unsettled: 2 * time.Minute,
+		Lost:      5 * time.Second,
+		Retry:     2 * time.Second,
 	}
 }
 

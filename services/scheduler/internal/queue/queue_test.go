@@ -23,7 +23,7 @@ import (
 // quick is the lanes' timing for tests: the same order of durations, a hundred times shorter.
 func quick() Timing {
 	return Timing{
-		AckWait: 4 * time.Second, Beat: 100 * time.Millisecond, Lost: 20 * time.Millisecond, Retry: 20 * time.Millisecond,
+		AckWait: 4 * time.Second, Beat: 100 * time.Millisecond, Unsettled: 50 * time.Millisecond, Lost: 20 * time.Millisecond, Retry: 20 * time.Millisecond,
 		Backoff: []time.Duration{10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond},
 	}
 }
@@ -289,6 +289,32 @@ func TestSixthFailureIsADeadLetter(t *testing.T) {
 	}
 	if got := runs.Load(); got != 6 {
 		t.Errorf("performed %d times, want 6", got)
+	}
+}
+
+// TestUnsettledIsTriedLater: what lacks something is tried as often as what fails, never sooner than Unsettled, and leaves no dead letter.
+func TestUnsettledIsTriedLater(t *testing.T) {
+	t.Parallel()
+	q := newQueue(t, queuetest.Start(t).Connect(), Options{})
+	began := make(chan time.Time, 10)
+	consume(t, q, quickLane(PushLane(prod, 2)), func(context.Context, *scanv1.ScanRequest) error {
+		began <- time.Now()
+		return fmt.Errorf("1 of 1 targets: %w", ErrUnsettled)
+	})
+	publish(t, q, push("short"))
+	eventually(t, "request ended", empty(t, q, scanv1.SubjectsPush))
+	if n := len(began); n != 6 {
+		t.Errorf("performed %d times, want 6", n)
+	}
+	for last := <-began; len(began) > 0; {
+		next := <-began
+		if d := next.Sub(last); d < quick().Unsettled {
+			t.Errorf("tried again after %s, want %s at least", d, quick().Unsettled)
+		}
+		last = next
+	}
+	if letters := deadLetters(t, q); len(letters) != 0 {
+		t.Errorf("dead letters %v, want none", letters)
 	}
 }
 

@@ -14,42 +14,52 @@ import (
 )
 
 // Announce merges the plan's targets into refs/, appends to changes/ what that changed, and publishes the hint. Repeating it
-// changes and appends nothing.
+// changes and appends nothing. Unsettled counts the targets that another try may do better for.
 //
 // refs/ and changes/ are two objects, and a crash may come between them. The changes are therefore written into the plan
 // first; a repetition appends those whose ref stands in refs/ as announced. Only a crash between the append and its note in
 // the plan makes a change stand twice, which the fold over the log does not mind.
-func (s *Scanner) Announce(ctx context.Context, key string) error {
+func (s *Scanner) Announce(ctx context.Context, key string) (unsettled int, err error) {
 	plan, err := s.readPlan(ctx, key)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	registry, repository := plan.Request.GetRegistry(), plan.Request.GetRepository()
 	changes, planned, err := s.foresee(ctx, plan)
 	if err != nil {
-		return fmt.Errorf("announce %s/%s: %w", registry, repository, err)
+		return 0, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
 	}
 	if len(changes)+len(planned) > 0 {
 		plan.Pending = slices.Concat(changes, planned)
 		if err := blob.PutJSON(ctx, s.store, key, plan); err != nil {
-			return fmt.Errorf("announce %s/%s: note what changes: %w", registry, repository, err)
+			return 0, fmt.Errorf("announce %s/%s: note what changes: %w", registry, repository, err)
 		}
 	}
 	merged, err := s.mergeRefs(ctx, plan)
 	if err != nil {
-		return fmt.Errorf("announce %s/%s: %w", registry, repository, err)
+		return 0, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
 	}
 	if err := s.logged(ctx, plan, append(changes, merged...)); err != nil {
-		return fmt.Errorf("announce %s/%s: %w", registry, repository, err)
+		return 0, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
 	}
 	if len(plan.Pending) == 0 {
-		return nil
+		return unsettledOf(plan), nil
 	}
 	plan.Pending = nil
 	if err := blob.PutJSON(ctx, s.store, key, plan); err != nil {
-		return fmt.Errorf("announce %s/%s: note what has changed: %w", registry, repository, err)
+		return 0, fmt.Errorf("announce %s/%s: note what has changed: %w", registry, repository, err)
 	}
-	return nil
+	return unsettledOf(plan), nil
+}
+
+// unsettledOf counts the targets of a plan that another try may do better for. One that the registry denies is for listings to settle.
+func unsettledOf(plan workflows.Plan) (n int) {
+	for _, t := range plan.Targets {
+		if !t.Ended && !t.Gone {
+			n++
+		}
+	}
+	return n
 }
 
 // foresee returns the changes that a former try merged and did not log, and those that merging now would make.

@@ -50,7 +50,7 @@ func TestAnnounce(t *testing.T) {
 	plan.Request.Actor = "ops"
 	key := b.put(t, plan)
 	for range 3 { // repeating it changes nothing
-		if err := b.Announce(t.Context(), key); err != nil {
+		if _, err := b.Announce(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,7 +88,7 @@ func TestAnnounceAPush(t *testing.T) {
 		plan.Request = b.request()
 		plan.Request.Lane, plan.Request.AskedUnixNano, plan.Request.Trace = lane, 4_000, "id"
 		ctx, step := trace.New(provider).Begin(t.Context(), "announce", trace.Inside)
-		if err := b.Announce(ctx, b.put(t, plan)); err != nil {
+		if _, err := b.Announce(ctx, b.put(t, plan)); err != nil {
 			t.Fatal(err)
 		}
 		var want plimsoll.Change
@@ -113,7 +113,7 @@ func TestAnnounceWithoutAHint(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, &fake{})
 	b.hintErr = errors.New("no queue")
-	if err := b.Announce(t.Context(), b.put(t, readPlanOf("v1"))); err != nil {
+	if _, err := b.Announce(t.Context(), b.put(t, readPlanOf("v1"))); err != nil {
 		t.Errorf("error = %v: a hint that is lost costs time alone", err)
 	}
 	if got := len(b.log(t)); got != 2 {
@@ -168,7 +168,7 @@ func TestAnnounceAfterACrash(t *testing.T) {
 			}
 			test.until(t, b, key, plan)
 			for range 2 {
-				if err := b.Announce(t.Context(), key); err != nil {
+				if _, err := b.Announce(t.Context(), key); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -194,7 +194,10 @@ func TestAnnounceBesideOthers(t *testing.T) {
 		if err := blob.PutJSON(t.Context(), b.store, key, plan); err != nil {
 			t.Fatal(err)
 		}
-		go func() { done <- b.Announce(t.Context(), key) }()
+		go func() {
+			_, err := b.Announce(t.Context(), key)
+			done <- err
+		}()
 	}
 	for range scans {
 		if err := <-done; err != nil {
@@ -207,6 +210,23 @@ func TestAnnounceBesideOthers(t *testing.T) {
 	}
 	if got := len(b.log(t)); got != 2*scans {
 		t.Errorf("%d changes, want %d", got, 2*scans)
+	}
+}
+
+// TestAnnounceUnsettled: what another try may give is told on every repetition; a tag that is gone is not among it.
+func TestAnnounceUnsettled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, &fake{})
+	plan := readPlanOf("whole", "short", "unread", "gone")
+	plan.Request = b.request()
+	plan.Targets[1].Platforms[0].Read, plan.Targets[1].Ended = whole(plimsoll.Failed("its worker died")), false
+	plan.Targets[2] = workflows.PlanTarget{Tag: "unread", Observed: 10, Failed: "the registry is away"}
+	plan.Targets[3] = workflows.PlanTarget{Tag: "gone", Observed: 10, Gone: true}
+	key := b.put(t, plan)
+	for range 2 {
+		if n, err := b.Announce(t.Context(), key); n != 2 || err != nil {
+			t.Errorf("%d unsettled targets (%v), want 2", n, err)
+		}
 	}
 }
 
