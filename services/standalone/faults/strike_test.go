@@ -112,17 +112,19 @@ func (s *system) mustBeQueued(t *testing.T, m made) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What is in flight is among the newest.
-	const newest = 300
 	state := stream.CachedInfo().State
-	for seq := state.LastSeq; seq >= state.FirstSeq && seq > 0 && state.LastSeq-seq < newest; seq-- {
-		msg, err := stream.GetMsg(t.Context(), seq)
-		if err == nil && strings.Contains(string(msg.Data), m.digest) {
-			return
+	for seq := max(1, state.FirstSeq); ; {
+		msg, err := stream.GetMsg(t.Context(), seq, jetstream.WithGetMsgSubject(">")) // the first that is left from there on
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
 		}
-		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.Contains(string(msg.Data), m.digest) {
+			return
+		}
+		seq = msg.Sequence + 1
 	}
 	t.Fatalf("a layer is being read and the queue (%d requests) does not hold the one for it: it was acknowledged before it ended", state.Msgs)
 }

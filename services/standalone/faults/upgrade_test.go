@@ -18,6 +18,9 @@ import (
 // workflowsChanged is F11: schedulers are replaced by a build whose workflow code differs while workflows run, and by the one
 // before again. (That a change which cannot go on with running workflows is noticed is workflows TestReplayNoticesAChange.)
 func workflowsChanged(t *testing.T, s *system) {
+	if _, err := otherWorkflows(); err != nil { // built before a layer is held: that takes minutes
+		t.Fatal(err)
+	}
 	s.underLoad(t, func() {
 		for _, program := range []func() (string, error){otherWorkflows, nil} {
 			m, g, _ := s.held(t, "workflows/app", fmt.Sprint(s.count()), -1)
