@@ -56,9 +56,9 @@ func (a scanActivities) assemble(ctx context.Context, plan string) error {
 	return failure(a.scanner.Assemble(ctx, plan, beat(ctx)))
 }
 
-func (a scanActivities) announce(ctx context.Context, plan string) (unsettled int, err error) {
-	unsettled, err = a.scanner.Announce(ctx, plan)
-	return unsettled, failure(err)
+func (a scanActivities) announce(ctx context.Context, plan string) (Announced, error) {
+	out, err := a.scanner.Announce(ctx, plan)
+	return out, failure(err)
 }
 
 // ConcludeInput is all that is left of a plan with one batch, which is empty where no layer lacks facts.
@@ -69,9 +69,9 @@ type ConcludeInput struct {
 
 // Concluded is what became of the batch and its targets, as in [ScanResult].
 type Concluded struct {
-	Unread    int
-	First     string
-	Unsettled int `json:",omitempty"`
+	Unread int
+	First  string
+	Announced
 }
 
 // conclude analyses, assembles and announces. A batch that fails as a whole, after the tries that one of many has, does not keep
@@ -93,7 +93,7 @@ func (a scanActivities) conclude(ctx context.Context, in ConcludeInput) (out Con
 	}
 	stop := alive(ctx)
 	defer stop()
-	out.Unsettled, err = a.scanner.Announce(ctx, in.Plan)
+	out.Announced, err = a.scanner.Announce(ctx, in.Plan)
 	return out, failure(err)
 }
 

@@ -136,6 +136,12 @@ type Planned struct {
 	Lone   bool // there is one batch at most: nothing to fan out
 }
 
+// Announced counts the targets of a plan that asking again may do better for.
+type Announced struct {
+	Unsettled int `json:",omitempty"` // they are short of something that could not be read now
+	Doubtful  int `json:",omitempty"` // another scan saw the tag elsewhere within moments, and clocks do not tell which was last
+}
+
 // Scanner is what ScanImages' activities call; services/scheduler implements it over the workers' gRPC service and the
 // bucket. All are safe to repeat; beat is called at least every 10 s.
 type Scanner interface {
@@ -145,9 +151,8 @@ type Scanner interface {
 	Analyze(ctx context.Context, plan string, from, to int, push bool, beat func(string)) error
 	// Assemble has every image of the plan assembled.
 	Assemble(ctx context.Context, plan string, beat func(string)) error
-	// Announce merges the plan's targets into refs/, appends to changes/ and publishes the hint. It comes last. It returns how many
-	// targets are short of something that trying again may give.
-	Announce(ctx context.Context, plan string) (unsettled int, err error)
+	// Announce merges the plan's targets into refs/, appends to changes/ and publishes the hint. It comes last.
+	Announce(ctx context.Context, plan string) (Announced, error)
 }
 
 // Reporter is what WeeklyReport's activity calls; services/reporter implements it. A period is made once.

@@ -15,8 +15,7 @@ type ScanResult struct {
 	// are partial, and asked for again: a push's by the queue, others by the next sweep.
 	Unread int
 	First  string
-	// Unsettled counts the targets that are short of something that trying again may give.
-	Unsettled int `json:",omitempty"`
+	Announced
 }
 
 // ScanImages scans the targets of one request: resolve, analyse the layers that lack facts, assemble, announce; the last three in
@@ -45,7 +44,7 @@ func ScanImages(ctx workflow.Context, r *scanv1.ScanRequest) (ScanResult, error)
 			return result, step(ctx, "assemble", err)
 		}
 	}
-	if err := stage.run(ctx, boundAnnounce, activityAnnounce, &result.Unsettled, plan.Key); err != nil {
+	if err := stage.run(ctx, boundAnnounce, activityAnnounce, &result.Announced, plan.Key); err != nil {
 		return result, step(ctx, "announce", err)
 	}
 	return result, nil
@@ -98,7 +97,7 @@ func (s stages) conclude(ctx workflow.Context, plan Planned, result *ScanResult)
 	if err := s.run(ctx, boundConclude, activityConclude, &got, in); err != nil {
 		return step(ctx, "conclude", err)
 	}
-	result.Unread, result.First, result.Unsettled = got.Unread, got.First, got.Unsettled
+	result.Unread, result.First, result.Announced = got.Unread, got.First, got.Announced
 	return nil
 }
 

@@ -31,8 +31,8 @@ type script struct {
 	// assemble and announce give the error of each try.
 	assemble func(try int) error
 	announce func(try int) error
-	// unsettled is what Announce returns.
-	unsettled int
+	// announced is what Announce returns.
+	announced Announced
 
 	mu       sync.Mutex
 	calls    []string
@@ -81,12 +81,12 @@ func (s *script) Assemble(context.Context, string, func(string)) error {
 	return nil
 }
 
-func (s *script) Announce(context.Context, string) (int, error) {
+func (s *script) Announce(context.Context, string) (Announced, error) {
 	try := s.note("announce")
 	if s.announce != nil {
-		return s.unsettled, s.announce(try)
+		return s.announced, s.announce(try)
 	}
-	return s.unsettled, nil
+	return s.announced, nil
 }
 
 // sortedCalls are the calls with those of batches, which run beside each other, in order.
@@ -236,11 +236,11 @@ func TestScanImages(t *testing.T) {
 		name: "the only batch of a push of many targets", script: &script{plan: Planned{Key: "p", Cuts: []int{0, 4}, Images: 1, Lone: true}}, request: pushOf(localTargets + 1),
 		calls: around("analyze p [0,4) push=true"), result: ScanResult{Plan: "p", Images: 1},
 	}, {
-		name: "a push that lacks something", script: &script{plan: Planned{Key: "p", Images: 1}, unsettled: 1}, request: pushOf(1),
-		calls: around(), local: []string{activityResolve, activityAssemble, activityAnnounce}, result: ScanResult{Plan: "p", Images: 1, Unsettled: 1},
+		name: "a push that lacks something", script: &script{plan: Planned{Key: "p", Images: 1}, announced: Announced{Unsettled: 1}}, request: pushOf(1),
+		calls: around(), local: []string{activityResolve, activityAssemble, activityAnnounce}, result: ScanResult{Plan: "p", Images: 1, Announced: Announced{Unsettled: 1}},
 	}, {
-		name: "one step lacks something", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}, unsettled: 2}, request: sweepOf(2),
-		calls: around(), result: ScanResult{Plan: "p", Images: 1, Unsettled: 2},
+		name: "one step lacks something", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}, announced: Announced{Unsettled: 2, Doubtful: 1}}, request: sweepOf(2),
+		calls: around(), result: ScanResult{Plan: "p", Images: 1, Announced: Announced{Unsettled: 2, Doubtful: 1}},
 	}, {
 		name: "no batch", script: &script{plan: Planned{Key: "p", Images: 1, Lone: true}}, request: sweepOf(1),
 		calls: around(), result: ScanResult{Plan: "p", Images: 1},

@@ -32,7 +32,12 @@ func Scans(t Starter) queue.Run {
 		if err := run.Get(ctx, &result); err != nil {
 			return fmt.Errorf("scan %s: %w", r.WorkflowID(), ended(err, r.GetLane()))
 		}
-		if result.Unsettled > 0 && r.GetLane() == scanv1.Lane_LANE_PUSH {
+		switch {
+		case r.GetLane() != scanv1.Lane_LANE_PUSH:
+			return nil
+		case result.Doubtful > 0:
+			return fmt.Errorf("scan %s: %d of %d tags were seen elsewhere by another scan within moments; the registry is asked again", r.WorkflowID(), result.Doubtful, len(r.GetTargets()))
+		case result.Unsettled > 0:
 			return fmt.Errorf("scan %s: %d of %d targets: %w", r.WorkflowID(), result.Unsettled, len(r.GetTargets()), queue.ErrUnsettled)
 		}
 		return nil

@@ -19,35 +19,43 @@ import (
 // answers is a Temporal that answers a start and its run with errors; the real one is used in the product's own tests.
 type answers struct {
 	start, end error
-	unsettled  int
+	announced  workflows.Announced
 	options    client.StartWorkflowOptions
 	name       any
 }
 
 func (a *answers) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflow any, _ ...any) (client.WorkflowRun, error) {
 	a.options, a.name = o, workflow
-	return ending{err: a.end, unsettled: a.unsettled}, a.start
+	return ending{err: a.end, announced: a.announced}, a.start
 }
 
 type ending struct {
 	client.WorkflowRun
 	err       error
-	unsettled int
+	announced workflows.Announced
 }
 
 func (e ending) Get(_ context.Context, result any) error {
-	result.(*workflows.ScanResult).Unsettled = e.unsettled
+	result.(*workflows.ScanResult).Announced = e.announced
 	return e.err
 }
 
-// TestScansUnsettled: a push asks for what it lacks again, a sweep leaves it to the next.
-func TestScansUnsettled(t *testing.T) {
+// TestScansAgain: a push asks again for what it lacks and for what is in doubt; a sweep leaves it to the next.
+func TestScansAgain(t *testing.T) {
 	t.Parallel()
-	for lane, want := range map[scanv1.Lane]bool{scanv1.Lane_LANE_PUSH: true, scanv1.Lane_LANE_SWEEP: false} {
-		r := &scanv1.ScanRequest{Lane: lane, Registry: "prod", Repository: "team/app", Targets: []*scanv1.Target{{Tag: "v1"}}}
-		err := Scans(&answers{unsettled: 1})(t.Context(), r)
-		if errors.Is(err, queue.ErrUnsettled) != want || (err != nil) != want || errors.Is(err, queue.ErrLost) {
-			t.Errorf("%s: error %v, want unsettled %v", lane, err, want)
+	for _, test := range []struct {
+		lane             scanv1.Lane
+		got              workflows.Announced
+		again, unsettled bool
+	}{
+		{lane: scanv1.Lane_LANE_PUSH, got: workflows.Announced{Unsettled: 1}, again: true, unsettled: true},
+		{lane: scanv1.Lane_LANE_PUSH, got: workflows.Announced{Unsettled: 1, Doubtful: 1}, again: true},
+		{lane: scanv1.Lane_LANE_SWEEP, got: workflows.Announced{Unsettled: 1, Doubtful: 1}},
+	} {
+		r := &scanv1.ScanRequest{Lane: test.lane, Registry: "prod", Repository: "team/app", Targets: []*scanv1.Target{{Tag: "v1"}}}
+		err := Scans(&answers{announced: test.got})(t.Context(), r)
+		if (err != nil) != test.again || errors.Is(err, queue.ErrUnsettled) != test.unsettled || errors.Is(err, queue.ErrLost) {
+			t.Errorf("%s %+v: error %v, want again %v, unsettled %v", test.lane, test.got, err, test.again, test.unsettled)
 		}
 	}
 }

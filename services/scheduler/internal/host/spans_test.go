@@ -58,12 +58,12 @@ func (s *scanner) Assemble(ctx context.Context, _ string, _ func(string)) error 
 	return nil
 }
 
-func (s *scanner) Announce(ctx context.Context, _ string) (int, error) {
+func (s *scanner) Announce(ctx context.Context, _ string) (workflows.Announced, error) {
 	s.note(ctx)
 	if s.announce++; s.announce == 1 {
-		return 0, errors.New("bucket is away")
+		return workflows.Announced{}, errors.New("bucket is away")
 	}
-	return 0, nil
+	return workflows.Announced{}, nil
 }
 
 // scan runs the workflow of one request whose header names parent, and gives "name below parent's name" of each span.

@@ -14,42 +14,43 @@ import (
 )
 
 // Announce merges the plan's targets into refs/, appends to changes/ what that changed, and publishes the hint. Repeating it
-// changes and appends nothing. Unsettled counts the targets that another try may do better for.
+// changes and appends nothing.
 //
 // refs/ and changes/ are two objects, and a crash may come between them. The changes are therefore written into the plan
 // first; a repetition appends those whose ref stands in refs/ as announced. Only a crash between the append and its note in
 // the plan makes a change stand twice, which the fold over the log does not mind.
-func (s *Scanner) Announce(ctx context.Context, key string) (unsettled int, err error) {
+func (s *Scanner) Announce(ctx context.Context, key string) (out workflows.Announced, err error) {
 	plan, err := s.readPlan(ctx, key)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	registry, repository := plan.Request.GetRegistry(), plan.Request.GetRepository()
 	changes, planned, err := s.foresee(ctx, plan)
 	if err != nil {
-		return 0, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
+		return out, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
 	}
 	if len(changes)+len(planned) > 0 {
 		plan.Pending = slices.Concat(changes, planned)
 		if err := blob.PutJSON(ctx, s.store, key, plan); err != nil {
-			return 0, fmt.Errorf("announce %s/%s: note what changes: %w", registry, repository, err)
+			return out, fmt.Errorf("announce %s/%s: note what changes: %w", registry, repository, err)
 		}
 	}
-	merged, err := s.mergeRefs(ctx, plan)
+	merged, unsure, err := s.mergeRefs(ctx, plan)
 	if err != nil {
-		return 0, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
+		return out, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
 	}
+	out = workflows.Announced{Unsettled: unsettledOf(plan), Doubtful: unsure}
 	if err := s.logged(ctx, plan, append(changes, merged...)); err != nil {
-		return 0, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
+		return out, fmt.Errorf("announce %s/%s: %w", registry, repository, err)
 	}
 	if len(plan.Pending) == 0 {
-		return unsettledOf(plan), nil
+		return out, nil
 	}
 	plan.Pending = nil
 	if err := blob.PutJSON(ctx, s.store, key, plan); err != nil {
-		return 0, fmt.Errorf("announce %s/%s: note what has changed: %w", registry, repository, err)
+		return out, fmt.Errorf("announce %s/%s: note what has changed: %w", registry, repository, err)
 	}
-	return unsettledOf(plan), nil
+	return out, nil
 }
 
 // unsettledOf counts the targets of a plan that another try may do better for. One that the registry denies is for listings to settle.
@@ -82,11 +83,13 @@ func (s *Scanner) foresee(ctx context.Context, plan workflows.Plan) (left, plann
 }
 
 // mergeRefs merges and returns the changes of those refs that were written. The store may ask several times, whenever other
-// writers were faster, and then some tags are written already; so the last word on each tag counts, if it was written.
-func (s *Scanner) mergeRefs(ctx context.Context, plan workflows.Plan) ([]plimsoll.Change, error) {
+// writers were faster, and then some tags are written already; so the last word on each tag counts, if it was written. Unsure is how
+// many targets are [doubtful].
+func (s *Scanner) mergeRefs(ctx context.Context, plan workflows.Plan) (all []plimsoll.Change, unsure int, err error) {
 	words := map[string][]plimsoll.Change{}
 	written, err := s.store.MergeRefs(ctx, plan.Request.GetRegistry(), plan.Request.GetRepository(),
 		func(tags map[string]plimsoll.Ref) []string {
+			unsure = doubtful(plan, tags)
 			changed, changes := merge(plan, tags)
 			for _, tag := range changed {
 				delete(words, tag)
@@ -97,13 +100,12 @@ func (s *Scanner) mergeRefs(ctx context.Context, plan workflows.Plan) ([]plimsol
 			return changed
 		})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var all []plimsoll.Change
 	for _, ref := range written {
 		all = append(all, words[ref.Tag]...)
 	}
-	return all, nil
+	return all, unsure, nil
 }
 
 // logged appends changes to the registry's stream and publishes the hint.

@@ -132,12 +132,12 @@ func TestAnnounceAfterACrash(t *testing.T) {
 		{"before anything", func(*testing.T, *bench, string, workflows.Plan) {}},
 		{"after the note", func(*testing.T, *bench, string, workflows.Plan) {}},
 		{"after the merge", func(t *testing.T, b *bench, _ string, plan workflows.Plan) {
-			if _, err := b.mergeRefs(t.Context(), plan); err != nil {
+			if _, _, err := b.mergeRefs(t.Context(), plan); err != nil {
 				t.Fatal(err)
 			}
 		}},
 		{"after the merge, and the request came again", func(t *testing.T, b *bench, key string, plan workflows.Plan) {
-			if _, err := b.mergeRefs(t.Context(), plan); err != nil {
+			if _, _, err := b.mergeRefs(t.Context(), plan); err != nil {
 				t.Fatal(err)
 			}
 			again := readPlanOf("v1")
@@ -224,9 +224,50 @@ func TestAnnounceUnsettled(t *testing.T) {
 	plan.Targets[3] = workflows.PlanTarget{Tag: "gone", Observed: 10, Gone: true}
 	key := b.put(t, plan)
 	for range 2 {
-		if n, err := b.Announce(t.Context(), key); n != 2 || err != nil {
-			t.Errorf("%d unsettled targets (%v), want 2", n, err)
+		if got, err := b.Announce(t.Context(), key); got != (workflows.Announced{Unsettled: 2}) || err != nil {
+			t.Errorf("announced %+v (%v), want 2 unsettled targets", got, err)
 		}
+	}
+}
+
+// TestAnnounceInDoubt: two scans saw a tag at different digests within moments. The one whose time is the older says that it may have
+// been the later, and the tag asked again has its word; long after each other, or at one digest, there is no doubt.
+func TestAnnounceInDoubt(t *testing.T) {
+	t.Parallel()
+	const at = int64(time.Hour)
+	for _, test := range []struct {
+		name   string
+		before time.Duration
+		digest plimsoll.Digest
+		want   int
+	}{
+		{"within moments", time.Second, digestB, 1},
+		{"long after", doubt, digestB, 0},
+		{"the newer one", -time.Second, digestB, 0},
+		{"of one digest", time.Second, digestA, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, &fake{})
+			announce := func(d plimsoll.Digest, observed int64) workflows.Announced {
+				t.Helper()
+				plan := readPlanOf("v1")
+				plan.Request = b.request()
+				plan.Targets[0].Digest, plan.Targets[0].Observed = d, observed
+				got, err := b.Announce(t.Context(), b.put(t, plan))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return got
+			}
+			announce(digestA, at)
+			if got := announce(test.digest, at-int64(test.before)); got.Doubtful != test.want {
+				t.Errorf("announced %+v, want %d in doubt", got, test.want)
+			}
+			if got := announce(test.digest, at+1); got.Doubtful != 0 {
+				t.Errorf("announced later: %+v, want none in doubt", got)
+			}
+		})
 	}
 }
 

@@ -38,6 +38,22 @@ func merge(plan workflows.Plan, tags map[string]plimsoll.Ref) (changed []string,
 	return changed, changes
 }
 
+// doubt is how far apart two schedulers' times may be though both follow the bucket's clock: which of two observations within it was
+// the later one they cannot tell.
+const doubt = 5 * time.Second
+
+// doubtful counts the targets of a plan that lose against an observation of another digest which was made within moments of theirs:
+// perhaps it was the earlier one. Asking the registry again tells.
+func doubtful(plan workflows.Plan, tags map[string]plimsoll.Ref) (n int) {
+	for _, t := range plan.Targets {
+		old := tags[t.Tag]
+		if ahead := old.Observed - t.Observed; ahead > 0 && ahead < int64(doubt) && old.Digest != t.Digest && !t.Gone {
+			n++
+		}
+	}
+	return n
+}
+
 // refAfter is the ref of a tag after a scan of it. The last good digest stays named until a complete one takes its place.
 func refAfter(old plimsoll.Ref, t workflows.PlanTarget, recipe plimsoll.Recipe, scope string) plimsoll.Ref {
 	next := old
