@@ -90,6 +90,7 @@ type setup struct {
 	listen     string
 	registries []plimsoll.Registry
 	advisories string
+	nats       string   // empty: the embedded one
 	env        []string // besides ours
 }
 
@@ -125,6 +126,9 @@ func start(t *testing.T, s setup) *server {
 		"listen": s.listen, "data": s.data, "registries": s.registries,
 		"reporter": map[string]any{"advisories": s.advisories, "report_cron": "off"},
 	}
+	if s.nats != "" {
+		config["nats"] = map[string]any{"url": s.nats}
+	}
 	raw, err := json.Marshal(config) // JSON is YAML
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +141,6 @@ func start(t *testing.T, s setup) *server {
 	srv.cmd = exec.Command(binary, "up", "--config", file)
 	srv.cmd.Env = append(os.Environ(), s.env...)
 	srv.cmd.Stderr = srv.log
-	srv.cmd.Env = append(os.Environ(), s.env...)
 	return srv
 }
 

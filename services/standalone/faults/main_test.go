@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -46,7 +47,8 @@ func playEngine(v string) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	e, err := engine.Start(ctx, engine.Options{Data: o.Data, Only: o.Engine, Secret: o.Secret, TemporalTLS: o.TLS, Log: log})
+	others := slices.DeleteFunc([]string{engine.EngineNATS, engine.EngineTemporal, engine.EngineS3}, func(name string) bool { return name == o.Engine })
+	e, err := engine.Start(ctx, engine.Options{Data: o.Data, Without: others, Secret: o.Secret, TemporalTLS: o.TLS, Log: log})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -30,7 +30,8 @@ func (a *app) up() *cobra.Command {
 		Use:   "up",
 		Short: "Run everything in one process, with embedded NATS, Temporal and S3",
 		Long: `Runs scheduler, worker and reporter in one process with embedded NATS, Temporal and S3 under --data, on one listener.
-Everything resumes after a restart. A configuration file may set the same and more (docs/configuration.md).`,
+Everything resumes after a restart. A configuration file may set the same and more (docs/configuration.md): a NATS, Temporal or
+S3 that it has an address for is used in place of the embedded one.`,
 		Example: `  plimsoll up --registry https://registry.corp.example --advisories https://osv-vulnerabilities.storage.googleapis.com
   plimsoll up --config plimsoll.yaml`,
 		Args: cobra.NoArgs,
@@ -77,6 +78,11 @@ func (a *app) runUp(ctx context.Context, f config.File) error {
 	}
 	p := text.NewPrinter(a.out)
 	p.Line("starting Plimsoll %s, data in %s", version, f.Data)
+	for _, engine := range []struct{ name, address string }{{"NATS", f.NATS.URL}, {"Temporal", f.Temporal.Address}, {"S3", f.Bucket.Endpoint}} {
+		if engine.address != "" {
+			p.Line("  %s is the one that the configuration names, not the embedded one", engine.name)
+		}
+	}
 	return stack.Run(ctx, stack.Options{File: f, Log: log, Ready: func(at stack.Addresses) {
 		p.Line("ready at http://%s", at.HTTP)
 		for _, r := range f.Registries {

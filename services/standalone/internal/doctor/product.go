@@ -94,8 +94,8 @@ func part(ctx context.Context, p Patient, name string) Result {
 // workers asks each for its recipe: two recipes would read every image twice.
 func workers(ctx context.Context, p Patient) Result {
 	targets := p.File.Scheduler.Workers
-	if p.File.NATS.URL == "" && p.File.Temporal.Address == "" {
-		return skipped("one, inside plimsoll up")
+	if len(targets) == 0 {
+		return skipped("one, inside plimsoll up; a scheduler that runs alone needs scheduler.workers")
 	}
 	recipes, slots := map[string]bool{}, 0
 	for _, target := range targets {

@@ -21,9 +21,8 @@ type Options struct {
 	// Log receives the engines' warnings and errors. Default: slog.Default().
 	Log *slog.Logger
 
-	// Only starts one engine alone: EngineTemporal or EngineS3. Empty: all. A test of faults runs each in a process of its
-	// own, so that it can be killed alone.
-	Only string
+	// Without names the engines that are not started, because others run in their place.
+	Without []string
 	// Secret is NATS's password and the bucket's secret key in place of those made at each start, so that clients outlive a restart.
 	Secret string
 	// TemporalTLS are the files that Temporal's listener speaks TLS with; nil: plain text.
@@ -33,8 +32,9 @@ type Options struct {
 	sideCar bool
 }
 
-// The engines that can be started alone.
+// The engines by name.
 const (
+	EngineNATS     = "nats"
 	EngineTemporal = "temporal"
 	EngineS3       = "s3"
 )
@@ -67,7 +67,7 @@ type S3 struct {
 	Region    string
 }
 
-// Engines are the running engines: where they listen and with which credentials.
+// Engines are the running engines: where they listen and with which credentials. One that was not started is empty.
 type Engines struct {
 	NATS     NATS
 	Temporal Temporal
@@ -84,7 +84,7 @@ type stopFunc func(ctx context.Context) error
 // startTimeout bounds a start: a warm one takes about a second, a cold one on a loaded machine several.
 const startTimeout = 60 * time.Second
 
-// Start locks the data folder and starts the three engines at the same time. On error those already started are stopped.
+// Start locks the data folder and starts the engines at the same time. On error those already started are stopped.
 // ErrInUse is returned (wrapped) when another process holds the folder, ErrRunning when this process runs engines already.
 func Start(ctx context.Context, o Options) (*Engines, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -103,13 +103,13 @@ func Start(ctx context.Context, o Options) (*Engines, error) {
 
 	e := &Engines{}
 	var starts []func() (stopFunc, error)
-	if o.Only == "" {
+	if !slices.Contains(o.Without, EngineNATS) {
 		starts = append(starts, func() (stop stopFunc, err error) { e.NATS, stop, err = startNATS(ctx, dir.nats, o); return })
 	}
-	if o.Only == "" || o.Only == EngineTemporal {
+	if !slices.Contains(o.Without, EngineTemporal) {
 		starts = append(starts, func() (stop stopFunc, err error) { e.Temporal, stop, err = startTemporal(ctx, dir.temporal, o); return })
 	}
-	if o.Only == "" || o.Only == EngineS3 {
+	if !slices.Contains(o.Without, EngineS3) {
 		starts = append(starts, func() (stop stopFunc, err error) { e.S3, stop, err = startS3(ctx, dir, o); return })
 	}
 	stops, err := startAll(starts)

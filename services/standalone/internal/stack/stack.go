@@ -1,5 +1,5 @@
-// Package stack runs every part of Plimsoll in one process: the embedded engines, one worker, the scheduler, the reporter,
-// and the single listener before them. A cluster runs the same services apart; nothing here does what they do.
+// Package stack runs every part of Plimsoll in one process: the embedded engines (but those that the configuration has an address
+// for), one worker, the scheduler, the reporter, and the single listener before them. A cluster runs the same services apart; nothing here does what they do.
 package stack
 
 import (
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/services/internal/access"
+	"github.com/plimsoll/plimsoll/services/internal/blob"
 	"github.com/plimsoll/plimsoll/services/internal/config"
 	"github.com/plimsoll/plimsoll/services/reporter"
 	"github.com/plimsoll/plimsoll/services/scheduler"
@@ -56,7 +57,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer listener.Close()
 
-	engines, err := engine.Start(ctx, engine.Options{Data: f.Data, Transient: o.Transient, Log: o.Log})
+	engines, err := engine.Start(ctx, engine.Options{Data: f.Data, Transient: o.Transient, Without: external(f), Log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -127,12 +128,29 @@ func (o Options) started(part string) {
 	}
 }
 
-// embedded fills in the addresses and credentials of the engines, and loopback ports for the parts behind the listener.
+// external names the engines that the file has an address for.
+func external(f config.File) (names []string) {
+	for name, address := range map[string]string{
+		engine.EngineNATS: f.NATS.URL, engine.EngineTemporal: f.Temporal.Address, engine.EngineS3: f.Bucket.Endpoint,
+	} {
+		if address != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// embedded fills in the addresses and credentials of the engines that run here, and loopback ports for the parts behind the listener.
 func embedded(f config.File, e *engine.Engines) config.File {
-	f.Bucket.Endpoint, f.Bucket.Bucket, f.Bucket.Region = e.S3.Endpoint, e.S3.Bucket, e.S3.Region
-	f.Bucket.AccessKey, f.Bucket.SecretKey, f.Bucket.TLS = e.S3.AccessKey, e.S3.SecretKey, false
-	f.NATS = config.NATS{URL: e.NATS.URL, User: e.NATS.User, Password: e.NATS.Password, Memory: e.NATS.Memory}
-	f.Temporal = config.Temporal{Address: e.Temporal.Address, Namespace: e.Temporal.Namespace}
+	if e.S3.Endpoint != "" {
+		f.Bucket = blob.Config{Endpoint: e.S3.Endpoint, Bucket: e.S3.Bucket, Region: e.S3.Region, AccessKey: e.S3.AccessKey, SecretKey: e.S3.SecretKey}
+	}
+	if e.NATS.URL != "" {
+		f.NATS = config.NATS{URL: e.NATS.URL, User: e.NATS.User, Password: e.NATS.Password, Memory: e.NATS.Memory}
+	}
+	if e.Temporal.Address != "" {
+		f.Temporal = config.Temporal{Address: e.Temporal.Address, Namespace: e.Temporal.Namespace}
+	}
 	if f.Reporter.Cache == "" {
 		f.Reporter.Cache = filepath.Join(f.Data, "index")
 	}
