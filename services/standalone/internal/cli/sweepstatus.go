@@ -219,6 +219,8 @@ func (r registrySweep) next() string {
 	switch {
 	case r.Running != nil:
 		return "-"
+	case r.Next == nil && r.Fault != "":
+		return "not known"
 	case r.Next == nil:
 		return "not scheduled"
 	}

@@ -33,7 +33,7 @@ func TestSweepStatus(t *testing.T) {
 			{Cause: "0f12ab34cd56", State: plimsoll.ReadFailed, Reason: `403 on repository "ml/*": role lacks ecr:BatchGetImage` + "\x1b[31m", Images: 114, Example: strings.Repeat("ml/", 60), Since: now.AddDate(0, 0, -3), Retry: "auto"},
 			{Cause: "1f12ab34cd56", State: plimsoll.ReadPartial, Reason: "limit reached: 64 GiB inflated", Images: 5, Example: "ml/train:1", Retry: retryNever},
 		}},
-		{ID: "new"},
+		{ID: "new", Fault: "temporal is away"},
 	}}
 	var out bytes.Buffer
 	p := text.NewPrinter(&out)
@@ -49,7 +49,7 @@ func TestSweepStatus(t *testing.T) {
 	for _, want := range []string{
 		"harbor          running    31,204 of  40,118 25 Nov 01:15 (4 min)", "ecr-prod        green       6,310 of   6,310 25 Nov 01:15 (4 min)", "37.7 MB   26 Nov 00:45 UTC",
 		"77.8 %   done about 01:58 UTC   12 images/s", "listed 31,204 · unchanged 30,911 · to read 293 (12 requests) · waiting 8,914 · failed 0", "  limits: 8 at once, 15 requests/s · 429 answers: 3 (waited 40 s) · pushes overtaking: 12\n",
-		"never", `BatchGetImage\u`, "22 Nov", "auto", "PUSH EVENTS, 24 h   received 1,204 · late 2 · duplicate 31 · refused 0 · missed 1 (by listing)",
+		"never                              -   not known", "new: whether a sweep runs cannot be told: temporal is away", "not scheduled", `BatchGetImage\u`, "22 Nov", "auto", "PUSH EVENTS, 24 h   received 1,204 · late 2 · duplicate 31 · refused 0 · missed 1 (by listing)",
 		"account ends soon on 4 Dec 2026   robot$plimsoll", "exit 2: 1 red, 1 never swept", "plimsoll sweep retry ecr-dev-of-the-whole-company --cause 0f12ab34cd56",
 	} {
 		if !strings.Contains(out.String(), want) {
