@@ -70,7 +70,8 @@ func (c *cloud) googleFromFile(ctx context.Context, path string, b []byte) (toke
 	if json.Unmarshal(b, &f) != nil {
 		return token, fmt.Errorf("%w: %s: no JSON of Google credentials", plimsoll.ErrDenied, path)
 	}
-	fields, target := url.Values{}, googleToken
+	var fields url.Values
+	target := googleToken
 	switch f.Type {
 	case "service_account":
 		if f.TokenURI != "" {

@@ -336,7 +336,7 @@ func (p *planner) conclude(ctx context.Context) (plimsoll.SweepPlan, error) {
 		for _, l := range all[maxLeftOut-1:] {
 			rest.Count += l.Count
 		}
-		p.plan.LeftOut = append(all[:maxLeftOut-1], rest)
+		p.plan.LeftOut = slices.Replace(all, maxLeftOut-1, len(all), rest)
 	}
 	return p.plan, nil
 }
