@@ -49,7 +49,6 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "print progress")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
 	var err error
 	if *engines != "" {
 		err = runEngines(ctx, *engines)
@@ -59,6 +58,7 @@ func main() {
 			err = run(ctx, o, *markdown)
 		}
 	}
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-pipeline:", err)
 		os.Exit(1)

@@ -146,7 +146,8 @@ func (s *system) startScheduler(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.hooks = line[strings.Index(line, "http"):]
+	_, address, _ := strings.Cut(line, "http")
+	s.hooks = "http" + address
 	return nil
 }
 
@@ -158,7 +159,8 @@ func (s *system) startReporter(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.api = line[strings.Index(line, "http"):]
+	_, address, _ := strings.Cut(line, "http")
+	s.api = "http" + address
 	return until(ctx, startWithin, 50*time.Millisecond, func() (bool, error) {
 		_, err := get(ctx, s.api+"/readyz", "")
 		return err == nil, nil
@@ -292,12 +294,6 @@ func (r *fakeRegistry) stats(ctx context.Context, reset bool) (map[string]int64,
 	}
 	all := map[string]int64{}
 	return all, json.Unmarshal(said, &all)
-}
-
-// fault breaks a share of what the registry answers; an empty kind mends it.
-func (r *fakeRegistry) fault(ctx context.Context, kind string, rate float64) error {
-	_, err := call(ctx, http.MethodPost, fmt.Sprintf("%s/_fault?kind=%s&rate=%g", r.url, kind, rate), "", nil)
-	return err
 }
 
 // push makes a new version of a tag and has the registry tell it to a hook; it returns the new digest.

@@ -114,10 +114,10 @@ func startNATS(e *engineProcess, ports, config string) (*process, string, error)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, "", err
 	}
-	// The server logs to standard error and says nothing on standard output: a shell's echo is the line that tryLaunch waits
+	// The server logs to standard error and says nothing on standard output: a shell's echo is the line that launch waits
 	// for, and what it started is waited for below.
 	cmd := exec.Command("/bin/sh", "-c", `echo started; exec "$0" -c "$1"`, programs.nats, file)
-	p, err := tryLaunch(e.name, e.log, cmd, func(string) bool { return true })
+	p, err := launch(e.name, e.log, cmd, func(string) bool { return true })
 	if err != nil {
 		return nil, "", err
 	}
@@ -173,7 +173,7 @@ func startEmbedded(e *engineProcess, role engineRole) (*process, string, error) 
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), roleEnv+"="+string(raw))
 	var told engine.Engines
-	p, err := tryLaunch(e.name, e.log, cmd, func(line string) bool { return json.Unmarshal([]byte(line), &told) == nil })
+	p, err := launch(e.name, e.log, cmd, func(line string) bool { return json.Unmarshal([]byte(line), &told) == nil })
 	if err != nil {
 		return nil, "", err
 	}

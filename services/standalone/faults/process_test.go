@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -42,16 +41,7 @@ type process struct {
 }
 
 // launch starts a program and returns when ready has taken a line of its standard output. The program dies with this one.
-func launch(t testing.TB, name string, log *tail, cmd *exec.Cmd, ready func(line string) bool) *process {
-	t.Helper()
-	p, err := tryLaunch(name, log, cmd, ready)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func tryLaunch(name string, log *tail, cmd *exec.Cmd, ready func(line string) bool) (*process, error) {
+func launch(name string, log *tail, cmd *exec.Cmd, ready func(line string) bool) (*process, error) {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err

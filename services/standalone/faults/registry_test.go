@@ -317,7 +317,7 @@ func imageHangs(t *testing.T, s *system) {
 	if err != nil {
 		t.Errorf("the hanging image does not say why it is not read: %v", err)
 	}
-	s.allow(int64(g.Struck.Count()) * m.size)
+	s.allow(g.Struck.Count() * m.size)
 	g.Open()
 	s.sweep(t, corp)
 }

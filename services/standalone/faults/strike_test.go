@@ -21,11 +21,6 @@ func isLayer(digest string) proxy.Match {
 	}
 }
 
-// isBlob matches reads of any blob.
-func isBlob(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/")
-}
-
 func isWrite(r *http.Request) bool { return r.Method == http.MethodPut }
 
 func anything(*http.Request) bool { return true }

@@ -259,7 +259,7 @@ func (s *system) tryStart(p *part) error {
 	cmd.Dir = p.dir
 	cmd.Env = append(append(os.Environ(), "TMPDIR="+p.tmp, "PLIMSOLL_BUCKET_SECRET_KEY="+s3Secret,
 		"PLIMSOLL_NATS_USER="+natsUser, "PLIMSOLL_NATS_PASSWORD="+natsSecret), p.env...)
-	p.proc, err = tryLaunch(p.name, p.log, cmd, func(line string) bool {
+	p.proc, err = launch(p.name, p.log, cmd, func(line string) bool {
 		if m := workerReady.FindStringSubmatch(line); m != nil {
 			p.rpc.Aim(m[1])
 			p.url = m[2]

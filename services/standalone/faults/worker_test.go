@@ -94,16 +94,19 @@ func childKilled(t *testing.T, s *system) {
 		for i := range of(1, 2) { // three would quarantine the layer, which is right and not complete
 			_, g, holder := s.heldLayer(t, "child/app", fmt.Sprintf("%d-%d", s.count(), i))
 			var struck []int
-			for _, pid := range holder.proc.children() {
-				if syscall.Kill(pid, syscall.SIGKILL) == nil {
-					struck = append(struck, pid)
+			eventually(t, "a child is killed", func() error { // it may be starting
+				for _, pid := range holder.proc.children() {
+					if syscall.Kill(pid, syscall.SIGKILL) == nil {
+						struck = append(struck, pid)
+					}
 				}
-			}
+				if len(struck) == 0 {
+					return fmt.Errorf("%s has no child", holder.name)
+				}
+				return nil
+			})
 			s.crashed(reading(holder) + 1)
 			g.Open()
-			if len(struck) == 0 {
-				t.Fatalf("%s has no child to kill", holder.name)
-			}
 			for _, pid := range struck {
 				eventually(t, "the child is dead", func() error {
 					if st := procState(pid); st != "" && st != "Z" {
@@ -239,7 +242,7 @@ func workersUnreachable(t *testing.T, s *system) {
 		}
 		s.settle(t)
 		for _, w := range s.workers {
-			s.crashed(int(w.rpc.Stats().Cut))
+			s.crashed(w.rpc.Stats().Cut)
 		}
 	})
 }

@@ -117,7 +117,7 @@ func describe(ctx context.Context, target string) (*workerv1.DescribeResponse, e
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	return workerv1.NewWorkerClient(conn).Describe(ctx, &workerv1.DescribeRequest{})

@@ -135,7 +135,8 @@ func (c *copying) add(o blob.Stored, err error) error {
 	case err != nil:
 		return err
 	}
-	c.o.Progress.tell(o.Key[:strings.Index(o.Key, "/")], c.out.objects, c.out.bytes)
+	kind, _, _ := strings.Cut(o.Key, "/")
+	c.o.Progress.tell(kind, c.out.objects, c.out.bytes)
 	return c.out.object(o)
 }
 
