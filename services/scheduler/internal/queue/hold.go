@@ -86,19 +86,17 @@ func (h *holder) traced(ctx context.Context, g group) (first context.Context, en
 func (h *holder) settle(ctx context.Context, m jetstream.Msg, r *scanv1.ScanRequest, failure error, deliveries int) {
 	backoff := h.lane.Timing.Backoff
 	switch {
-	case failure == nil:
+	case failure == nil, deliveries > len(backoff) && errors.Is(failure, ErrUnsettled):
+		if failure != nil {
+			h.log.Warn("request is not tried again; the next sweep asks for what it lacks", "registry", r.GetRegistry(),
+				"repository", r.GetRepository(), "trace", r.GetTrace(), "deliveries", deliveries, "error", failure)
+		}
 		if err := m.Ack(); err != nil {
 			h.log.Warn("request has ended but is not acknowledged: it comes again", "trace", r.GetTrace(), "error", err)
 		}
 	case errors.Is(failure, ErrCancelled):
 		if err := m.TermWithReason("cancelled"); err != nil {
 			h.log.Warn("cancelled request is not ended: it comes again", "trace", r.GetTrace(), "error", err)
-		}
-	case deliveries > len(backoff) && errors.Is(failure, ErrUnsettled):
-		h.log.Warn("request is not tried again; the next sweep asks for what it lacks", "registry", r.GetRegistry(),
-			"repository", r.GetRepository(), "trace", r.GetTrace(), "deliveries", deliveries, "error", failure)
-		if err := m.Ack(); err != nil {
-			h.log.Warn("request has ended but is not acknowledged: it comes again", "trace", r.GetTrace(), "error", err)
 		}
 	case deliveries > len(backoff):
 		h.bury(ctx, m, r, failure.Error(), deliveries)
