@@ -193,7 +193,7 @@ func publishUnanswered(t *testing.T, s *system) {
 func requestsRedelivered(t *testing.T, s *system) {
 	nc, _ := s.jetstream(t)
 	defer nc.Close()
-	deliveries := make(chan *nats.Msg, 1024)
+	deliveries := make(chan *nats.Msg, 1<<16)            // nothing is to be dropped until the first is looked at
 	sub, err := nc.ChanSubscribe("_INBOX.>", deliveries) // what the server sends to the scheduler, which is of the same account
 	if err != nil {
 		t.Fatal(err)
