@@ -80,6 +80,19 @@ func (p *process) line(ctx context.Context, word string) (string, error) {
 	}
 }
 
+// address waits for a line with a word in it and returns the address that the line ends with.
+func (p *process) address(ctx context.Context, word string) (string, error) {
+	l, err := p.line(ctx, word)
+	if err != nil {
+		return "", err
+	}
+	_, rest, ok := strings.Cut(l, "http")
+	if !ok {
+		return "", fmt.Errorf("%s says %q, want an address in it", p.name, l)
+	}
+	return "http" + rest, nil
+}
+
 // stop ends a part in order; one that does not end is killed.
 func (p *process) stop() {
 	if p == nil {

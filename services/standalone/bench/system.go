@@ -142,25 +142,17 @@ func (s *system) startScheduler(ctx context.Context) (err error) {
 	if s.scheduler, err = s.part("scheduler"); err != nil {
 		return err
 	}
-	line, err := s.scheduler.line(ctx, "scheduler ready")
-	if err != nil {
-		return err
-	}
-	_, address, _ := strings.Cut(line, "http")
-	s.hooks = "http" + address
-	return nil
+	s.hooks, err = s.scheduler.address(ctx, "scheduler ready")
+	return err
 }
 
 func (s *system) startReporter(ctx context.Context) (err error) {
 	if s.reporter, err = s.part("reporter"); err != nil {
 		return err
 	}
-	line, err := s.reporter.line(ctx, "reporter ready")
-	if err != nil {
+	if s.api, err = s.reporter.address(ctx, "reporter ready"); err != nil {
 		return err
 	}
-	_, address, _ := strings.Cut(line, "http")
-	s.api = "http" + address
 	return until(ctx, startWithin, 50*time.Millisecond, func() (bool, error) {
 		_, err := get(ctx, s.api+"/readyz", "")
 		return err == nil, nil

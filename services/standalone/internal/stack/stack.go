@@ -1,5 +1,6 @@
 // Package stack runs every part of Plimsoll in one process: the embedded engines (but those that the configuration has an address
-// for), one worker, the scheduler, the reporter, and the single listener before them. A cluster runs the same services apart; nothing here does what they do.
+// for), one worker, the scheduler, the reporter, and the single listener before them. A cluster runs the same services apart; nothing
+// here does what they do.
 package stack
 
 import (
